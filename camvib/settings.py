@@ -1,0 +1,119 @@
+"""One TOML file, one frozen settings object per stage; unknown keys are errors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from camvib.errors import SettingsError
+
+
+def home() -> Path:
+    """Folder of the store, the MLflow database and Prefect's home: ``CAMVIB_HOME``, else ``.camvib``."""
+    return Path(os.environ.get("CAMVIB_HOME", ".camvib")).resolve()
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def digest(self) -> str:
+        """Name these settings: 12 hexadecimal digits that change when any value does."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+class SpectrogramSettings(_Settings):
+    """How a window becomes an image.
+
+    `window_s` None takes the shortest training recording, at most 4 s.
+    """
+
+    window_s: float | None = Field(None, gt=0)
+    rows: int = Field(128, ge=8, le=1024)
+    columns: int = Field(128, ge=8, le=1024)
+    frequency_axis: Literal["log", "linear"] = "log"
+    low_hz: float = Field(0.0, ge=0)
+    high_hz: float | None = Field(None, gt=0)
+    fft_s: float | None = Field(None, gt=0)
+    floor_db: float = -120.0
+
+
+class ModelSettings(_Settings):
+    """Which network. `head` is one of the lecture's ways to write class activation mapping."""
+
+    name: Literal["gap_cnn", "cnn_fc"] = "gap_cnn"
+    head: Literal["naive", "conv1x1", "softmax", "sigmoid"] = "conv1x1"
+    channels: tuple[int, ...] = (16, 32, 48, 48)
+
+
+class AugmentationSettings(_Settings):
+    """Changes to a training window that leave its physics as it is."""
+
+    gain_db: float = Field(6.0, ge=0)
+    noise_db: float = Field(-30.0, le=0)
+    time_shift: bool = True
+    mask_fraction: float = Field(0.1, ge=0, lt=0.5)
+
+
+class TrainingSettings(_Settings):
+    """How the network is fitted."""
+
+    epochs: int = Field(40, ge=1)
+    patience: int = Field(10, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(4e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    test_fraction: float = Field(0.25, gt=0, lt=1)
+    validation_fraction: float = Field(0.2, gt=0, lt=1)
+    class_weights: bool = True
+    seed: int = 0
+    augmentation: AugmentationSettings = AugmentationSettings()
+
+
+class DiagnosisSettings(_Settings):
+    """How maps become regions and logits become a verdict.
+
+    `region_threshold`: a region is a connected component above this fraction of the map's largest
+    absolute value (0.2 in Zhou et al., CVPR 2016, section 3.2).
+    `healthy` names the reference class; None looks for healthy, normal, ok, good or baseline.
+    """
+
+    region_threshold: float = Field(0.2, gt=0, lt=1)
+    max_regions: int = Field(5, ge=1)
+    min_region_share: float = Field(0.03, ge=0, lt=1)
+    healthy: str | None = None
+
+
+class Settings(_Settings):
+    """All stages."""
+
+    spectrogram: SpectrogramSettings = SpectrogramSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    diagnosis: DiagnosisSettings = DiagnosisSettings()
+
+    @classmethod
+    def load(cls, path: Path | None) -> Self:
+        """Read a TOML file; None gives the defaults.
+
+        Raises
+        ------
+        SettingsError
+            The file is not TOML, has an unknown key or a value out of range.
+        """
+        if path is None:
+            return cls()
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: {error}", "See docs/reference/settings.md for a complete file") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                f"{path}: {where}: {first['msg']}", "See docs/reference/settings.md for keys and ranges"
+            ) from error

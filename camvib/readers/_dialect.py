@@ -1,0 +1,166 @@
+"""How a text file writes its table: found from where most lines are rows of numbers."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, field
+
+from camvib.readers._names import known_unit
+
+_NUMBER = {
+    ".": re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?$"),
+    ",": re.compile(r"[-+]?(\d+,?\d*|,\d+)([eEdD][-+]?\d+)?$"),
+}
+_MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "#n/a", "inf", "-inf"}
+_DATE = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?(Z|[-+]\d{2}:?\d{2})?$|\d{1,2}:\d{2}:\d{2}([.,]\d+)?$"
+)
+_SEPARATORS = (("\t", "."), ("\t", ","), (";", "."), (";", ","), (",", "."), ("|", "."), (r"\s+", "."), (r"\s+", ","))
+_LOOK = 400  # lines
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Separator, decimal sign, the line where rows begin, names, units, and the positions of date columns."""
+
+    separator: str
+    decimal: str
+    width: int
+    first_row: int
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    dates: dict[int, int] = field(default_factory=dict)
+    comment: str | None = None
+
+
+def find_dialect(lines: list[str]) -> Dialect | None:
+    """Find how the table is written; None if no line is a row of numbers."""
+    best: tuple[int, int, int] = (0, 0, 0)
+    found: tuple[str, str, int, int] | None = None
+    sample = _sample(lines)
+    for separator, decimal in _SEPARATORS:
+        first, count, width = _longest_run(sample, separator, decimal)
+        score = (count, width, -len(separator))
+        if count and score > best:
+            best, found = score, (separator, decimal, first, width)
+    if found is None:
+        return None
+    separator, decimal, first, width = found
+    if separator == "," and _is_decimal_comma(sample[first : first + best[0]], lines[:first]):
+        separator, decimal, width = ";", ",", 1
+    names, units = _header(lines[:first], separator, width)
+    dates = _dates(lines[first : first + best[0]], separator)
+    comment = next((mark for mark in "#%" if any(line.lstrip().startswith(mark) for line in lines[first:])), None)
+    return Dialect(separator, decimal, width, first, names, units, dates, comment)
+
+
+def split(line: str, separator: str) -> list[str]:
+    """Split a line into stripped cells; a separator at the very end opens no further cell."""
+    if separator == r"\s+":
+        return line.split()
+    cells = [cell.strip() for cell in next(csv.reader([line.replace("\x00", "")], delimiter=separator), [])]
+    while len(cells) > 1 and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _sample(lines: list[str]) -> list[str]:
+    """Leave out most of a long table: only where it begins must be found exactly."""
+    return lines[: 2000 + _LOOK]
+
+
+def _row_width(line: str, separator: str, decimal: str) -> int:
+    """Number of cells if they are numbers, dates or empty and at least one is a number or NaN; else 0."""
+    cells = split(line, separator)
+    kinds = [
+        "number"
+        if _NUMBER[decimal].match(cell)
+        else "missing"
+        if cell.lower() in _MISSING
+        else "date"
+        if _DATE.match(cell)
+        else "text"
+        for cell in (cell.replace(" ", "") if not _DATE.match(cell) else cell for cell in cells)
+    ]
+    if "text" in kinds or not ("number" in kinds or any(cell for cell in cells if cell.lower() in _MISSING)):
+        return 0
+    return len(cells)
+
+
+def _longest_run(lines: list[str], separator: str, decimal: str) -> tuple[int, int, int]:
+    """Return first line, number of lines and width of the longest run of rows; blank lines and comments do not end it."""
+    best, first, count, width = (0, 0, 0), 0, 0, 0
+    for i, line in enumerate(lines):
+        if not line.strip() or line.lstrip()[0] in "#%":
+            continue
+        cells = _row_width(line, separator, decimal)
+        if cells and count and (cells == width or (count > 3 and cells < width)):
+            count += 1
+        else:
+            first, count, width = i, int(bool(cells)), cells
+        if count > best[1]:
+            best = (first, count, width)
+    return best
+
+
+def _is_decimal_comma(rows: list[str], header: list[str]) -> bool:
+    """Tell one column with decimal commas from two columns of whole numbers."""
+    cells = [line.strip().split(",") for line in rows if line.strip()]
+    if not cells or any(len(row) != 2 or not re.fullmatch(r"\d+([eE][-+]?\d+)?", row[1]) for row in cells):
+        return False
+    if header and header[-1].count(",") == 1:
+        return False
+    widths = {len(row[1]) for row in cells}
+    return any(len(row[1]) > 1 and row[1].startswith("0") for row in cells) or (
+        len(widths) == 1 and widths != {1} and any(row[0] in ("0", "-0") for row in cells)
+    )
+
+
+def _header(lines: list[str], separator: str, width: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Find the line of names, and the line of units below it, among the last lines before the rows."""
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    for line in reversed(lines[-8:]):
+        cells = split(line.lstrip("#%/ ") if line.lstrip()[:1] in ("#", "%", "/") else line, separator)
+        if len(cells) == 1 and width > 1 and separator != r"\s+":
+            continue
+        cells += [""] * (width - len(cells)) if 0 < width - len(cells) <= 1 else []
+        if not width <= len(cells) <= width + 1 or not any(re.search(r"[^\W\d]{1,}", cell) for cell in cells):
+            continue
+        if not units and not names and _is_unit_row(cells):
+            units = tuple(cells[:width])
+            continue
+        names = tuple(cells[:width])
+        break
+    return _unique(names), units
+
+
+def _is_unit_row(cells: list[str]) -> bool:
+    words = [cell for cell in cells if cell.strip("-")]
+    return bool(words) and all(known_unit(word.strip("()")) or known_unit(word) for word in words)
+
+
+def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Number repeated names: ``X_Value`` stays, since a time column may repeat."""
+    seen: dict[str, int] = {}
+    unique = []
+    for i, name in enumerate(names):
+        name = name or f"column_{i + 1}"
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return tuple(unique)
+
+
+def _dates(rows: list[str], separator: str) -> dict[int, int]:
+    """Positions of date columns, with the first date in nanoseconds since 1970 (UTC where no zone is given)."""
+    import pandas as pd
+
+    found = {}
+    for i, cell in enumerate(split(rows[0], separator)):
+        if not _DATE.match(cell) or _NUMBER["."].match(cell) or _NUMBER[","].match(cell):
+            continue
+        stamp = pd.to_datetime(cell, utc=True, errors="coerce", format="mixed")
+        if not pd.isna(stamp):
+            found[i] = int(stamp.value)
+    return found

@@ -1,0 +1,68 @@
+"""Text as instruments write it: bytes → str, dates, sampling rates in header lines."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from camvib.readers._channel import Rate, rate_from_printed_step, stated_rate
+
+_NUMBER = r"([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)"
+_RATE_LINE = re.compile(
+    r"(?:sampl(?:ing|e)[ _-]*(?:frequency|freq|rate)|abtastrate|\bfs)(?:[ _]?(?:in )?[\[(]?(k?hz)[\])]?)?"
+    rf"\W{{0,6}}?[-:=;,\s]+{_NUMBER}\s*(k?hz)?",
+    re.IGNORECASE,
+)
+_STEP_LINE = re.compile(
+    rf"(?:delta[ _]?[tx]|\bdt|sampl(?:ing|e)[ _-]*(?:interval|period))[-:=;,\s]+{_NUMBER}", re.IGNORECASE
+)
+_DATE_HINT = re.compile(r"\b(19|20)\d\d\b.*\d{1,2}:\d{2}|\d{1,2}:\d{2}.*\b(19|20)\d\d\b")
+
+
+def encoding_of(head: bytes) -> str:
+    """Choose the encoding of a text file from its first bytes."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if head.startswith(b"\xef\xbb\xbf"):
+        return "utf-8-sig"
+    try:
+        head[: max(len(head) - 4, 0)].decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def parse_date(text: str) -> datetime | None:
+    """Parse a date with a clock time in any common spelling; None if it is none."""
+    from dateutil import parser
+
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        pass
+    try:
+        return parser.parse(text.strip()) if _DATE_HINT.search(text) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def header_rates(lines: list[str]) -> tuple[Rate, ...]:
+    """Find statements of the sampling rate in header lines."""
+    found = []
+    for line in lines:
+        if match := _RATE_LINE.search(line):
+            unit = (match[1] or match[3] or "Hz").lower()
+            number = float(match[2].replace(",", "."))
+            found.append(stated_rate(number * (1e3 if unit == "khz" else 1.0), f"header line {line.strip()[:60]!r}"))
+        elif match := _STEP_LINE.search(line):
+            found.append(rate_from_printed_step(match[1].replace(",", "."), f"header line {line.strip()[:60]!r}"))
+    return tuple(rate for rate in found if rate)
+
+
+def header_date(lines: list[str]) -> datetime | None:
+    """Find the date of the recording in header lines."""
+    for line in lines:
+        text = re.sub(r"^[#%\s]*(date|time|start(ed)?|recorded)\w*\s*[:;,=]\s*", "", line.strip(), flags=re.IGNORECASE)
+        if len(text) < 60 and (date := parse_date(text.strip("\t;, "))):
+            return date
+    return None

@@ -1,0 +1,143 @@
+"""CSV, TSV and other columns of text, in their wild forms."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camvib.errors import EmptyFile, ReadError
+from camvib.readers._blocks import Spool
+from camvib.readers._channel import Channel
+from camvib.readers._dialect import Dialect, find_dialect
+from camvib.readers._table import Column, table_channels
+from camvib.readers._text import encoding_of, header_date, header_rates
+
+priority = 0  # any text might be CSV: asked last
+
+_HEAD_BYTES = 1 << 18
+_CHUNK_ROWS = 1 << 18
+_MAX_BAD = 0.05  # share of cells that are no numbers, above which a column is text
+
+
+def sniff(head: bytes, path: Path) -> bool:
+    """Recognise text that holds digits."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    printable = sum(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
+    return b"\x00" not in head and printable >= 0.99 * len(head) and any(48 <= byte <= 57 for byte in head)
+
+
+def read(path: Path) -> Iterator[Channel]:
+    """Read columns of numbers; delimiter, decimal sign, header, unit row and time column are found from the content."""
+    with path.open("rb") as handle:
+        head = handle.read(_HEAD_BYTES)
+    encoding = encoding_of(head)
+    lines = head.decode(encoding, "replace").splitlines()
+    if len(head) == _HEAD_BYTES:
+        lines = lines[:-1]
+    dialect = find_dialect(lines)
+    if dialect is None:
+        raise ReadError(
+            f"{path}: no line of this text file is made of numbers", "Give one sample a line, in columns of numbers"
+        )
+    yield from text_channels(path, dialect, encoding, "csv", lines[: dialect.first_row])
+
+
+def text_channels(path: Path, dialect: Dialect, encoding: str, form: str, header: list[str]) -> Iterator[Channel]:
+    """Read the table that `dialect` describes."""
+    columns, notes = read_columns(path, dialect, encoding)
+    if not columns or not max(len(values) for values in columns.values()):
+        raise EmptyFile(f"{path}: no rows of numbers", "Check how the file was exported")
+    rates, date = header_rates(header), header_date(header)
+    table = [
+        Column(
+            dialect.names[i] if dialect.names else f"column_{i + 1}", values,
+            "s" if i in dialect.dates else (dialect.units[i] if dialect.units else None),
+            rates, date, named=bool(dialect.names),
+        )
+        for i, values in columns.items()
+    ]  # fmt: skip
+    yield from table_channels(table, form, notes)
+
+
+def read_columns(path: Path, dialect: Dialect, encoding: str) -> tuple[dict[int, NDArray[np.floating]], list[str]]:
+    """Stream the numeric columns; returns them by position, trailing empty cells cut off."""
+    expected = path.stat().st_size
+    spools = {i: Spool(expected) for i in range(dialect.width)}
+    bad = dict.fromkeys(spools, 0)
+    rows, extra = 0, 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for chunk in _chunks(path, dialect, encoding):
+            rows += len(chunk)
+            extra += int(chunk.iloc[:, dialect.width :].notna().any(axis=1).sum())
+            for i, spool in spools.items():
+                values, n_bad = _numbers(chunk.iloc[:, i], dialect, i)
+                bad[i] += n_bad
+                spool.append(values)
+    skipped = sum(str(note.message).count("Skipping line") for note in caught)
+    notes = [f"{skipped} lines with too many columns are left out"] if skipped else []
+    notes += [f"{extra} lines have more than {dialect.width} columns"] if extra else []
+    columns = {}
+    for i, spool in spools.items():
+        values = spool.close()
+        name = dialect.names[i] if dialect.names else f"column_{i + 1}"
+        if rows and bad[i] > max(_MAX_BAD * rows, 2):
+            notes.append(f"column {name!r} is text and is left out")
+            continue
+        length = _filled(values)
+        if length < len(values):
+            notes.append(f"column {name!r}: the last {len(values) - length} rows are empty and are left out")
+        columns[i] = values[:length] if length else values  # nothing but NaN is judged by the caller
+    if not columns:
+        raise ReadError(f"{path}: the columns hold text, not numbers", "Give one sample a line, in columns of numbers")
+    return columns, notes
+
+
+def _chunks(path: Path, dialect: Dialect, encoding: str) -> Iterator[Any]:
+    import pandas as pd
+
+    yield from pd.read_csv(
+        path, sep=dialect.separator, decimal=dialect.decimal, header=None, names=range(dialect.width + 4),
+        skiprows=dialect.first_row, encoding=encoding, encoding_errors="replace", chunksize=_CHUNK_ROWS,
+        on_bad_lines="warn", low_memory=False, skip_blank_lines=True, index_col=False, quotechar='"',
+        comment=dialect.comment, float_precision="round_trip",
+    )  # fmt: skip
+
+
+def _numbers(cells: Any, dialect: Dialect, position: int) -> tuple[NDArray[np.floating], int]:
+    """Return a chunk's cells as numbers, and how many cells hold text instead."""
+    import pandas as pd
+
+    if position in dialect.dates:
+        times = pd.to_datetime(cells.astype(str), errors="coerce", format="mixed", utc=True)
+        nanoseconds = times.astype("int64").to_numpy()
+        seconds = (nanoseconds - dialect.dates[position]) * 1e-9
+        return np.where(times.isna(), np.nan, np.round(seconds, 9)), int(times.isna().sum())
+    if cells.dtype.kind in "fiu":
+        return cells.to_numpy(), 0
+    text = cells.astype("string").str.strip()
+    if dialect.decimal == ",":
+        text = text.str.replace(",", ".", regex=False)
+    numbers = pd.to_numeric(text, errors="coerce").astype("float64").to_numpy(dtype=float, na_value=np.nan)
+    return numbers, int(
+        (np.isnan(numbers) & cells.notna().to_numpy() & ~text.str.lower().isin(["nan", ""]).to_numpy()).sum()
+    )
+
+
+def _filled(values: NDArray[Any]) -> int:
+    """Length without trailing NaN, looked for from the end."""
+    if values.dtype.kind != "f":
+        return len(values)
+    end = len(values)
+    while end:
+        tail = np.flatnonzero(~np.isnan(values[max(end - 65536, 0) : end]))
+        if len(tail):
+            return max(end - 65536, 0) + int(tail[-1]) + 1
+        end = max(end - 65536, 0)
+    return 0

@@ -1,0 +1,112 @@
+"""HDF5, dataset by dataset. Pickled columns (pandas' object blocks) are never opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camvib.errors import NotATimeSeries, ReadError
+from camvib.readers._blocks import SPOOL_ABOVE_BYTES, Spool
+from camvib.readers._channel import Channel
+from camvib.readers._names import known_unit
+from camvib.readers._variables import RATE_KEYS, UNIT_KEYS, variable_channels
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+_MAX_DATASETS = 10_000
+
+
+def sniff(head: bytes, path: Path) -> bool:
+    """Recognise the HDF5 magic, at the start or after a user block."""
+    return any(head[offset : offset + 8] == _MAGIC for offset in (0, 512, 1024, 2048))
+
+
+def read(path: Path) -> Iterator[Channel]:
+    """Read every numeric dataset; fs and unit may be scalars beside it or attributes of it or its groups."""
+    return read_as(path, "hdf5", matlab=False)
+
+
+def read_as(path: Path, form: str, *, matlab: bool) -> Iterator[Channel]:
+    """Read as `form`; MATLAB stores its arrays transposed."""
+    import h5py
+
+    arrays: dict[str, NDArray[Any]] = {}
+    units: dict[str, str] = {}
+    skipped: list[str] = []
+    with h5py.File(path, "r") as file:
+        _attributes(file.attrs, "", arrays, units)
+        for name, node in _walk(file):
+            if not isinstance(node, h5py.Dataset):
+                _refuse_pandas(path, node)
+                continue
+            if node.dtype.kind not in "fiucS" and not h5py.check_string_dtype(node.dtype):
+                skipped.append(f"{name} holds {node.dtype} and is not opened")
+                continue
+            _attributes(node.attrs, name, arrays, units)
+            value = _load(node)
+            arrays[name] = value.T if matlab else value
+    if not any(value.dtype.kind in "fiu" and value.size > 1 for value in arrays.values()):
+        raise ReadError(f"{path}: no numeric dataset. {'; '.join(skipped)}", "Save samples as a dataset of numbers")
+    yield from variable_channels(arrays, form, units, tuple(skipped))
+
+
+def _walk(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Walk hard links only: soft and external links may lead in circles or to other files."""
+    import h5py
+
+    for i, name in enumerate(group):
+        if (
+            i > _MAX_DATASETS
+            or depth > 16
+            or name.startswith("#")
+            or not isinstance(group.get(name, getlink=True), h5py.HardLink)
+        ):
+            continue
+        node = group[name]
+        yield prefix + name, node
+        if isinstance(node, h5py.Group):
+            yield from _walk(node, f"{prefix}{name}/", depth + 1)
+
+
+def _refuse_pandas(path: Path, group: Any) -> None:
+    if "pandas_type" in group.attrs:
+        raise NotATimeSeries(
+            f"{path}: {group.name} is a pandas table without a sampling rate: a table of features, not samples over time "
+            "(its pickled columns are never unpickled)",
+            "Export the raw samples, or the table as Parquet with a time column",
+        )
+
+
+def _attributes(attrs: Any, name: str, arrays: dict[str, NDArray[Any]], units: dict[str, str]) -> None:
+    for key in attrs:
+        if key.lower() in RATE_KEYS and np.size(attrs[key]) == 1:
+            arrays.setdefault(key, np.asarray(attrs[key]))
+        elif key.lower() in UNIT_KEYS and np.size(attrs[key]) == 1:
+            word = np.asarray(attrs[key]).reshape(-1)[0]
+            text = word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+            if name:
+                units[name] = known_unit(text) or text
+            else:
+                arrays.setdefault(key, np.asarray(text))
+
+
+def _load(node: Any) -> NDArray[Any]:
+    import h5py
+
+    if h5py.check_string_dtype(node.dtype):
+        return np.asarray(node.asstr()[()] if node.size else "", dtype=str)
+    if node.nbytes <= SPOOL_ABOVE_BYTES:
+        return np.asarray(node[()])
+    if node.ndim == 0 or max(node.shape) * 64 < node.size:
+        raise ReadError(f"{node.name}: {node.nbytes / 1e9:.1f} GB of shape {node.shape} is no recording", "Split it")
+    axis = int(np.argmax(node.shape))
+    rest = tuple(n for i, n in enumerate(node.shape) if i != axis)
+    spool = Spool(node.nbytes)
+    step = max((1 << 20) // max(int(np.prod(rest)), 1), 1)
+    for first in range(0, node.shape[axis], step):
+        cut = tuple(slice(first, first + step) if i == axis else slice(None) for i in range(node.ndim))
+        spool.append(np.moveaxis(node[cut], axis, 0).reshape(-1))
+    return np.moveaxis(spool.close().reshape(node.shape[axis], *rest), 0, axis)

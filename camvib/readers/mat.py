@@ -1,0 +1,72 @@
+"""MAT v5 (scipy) and v7.3 (HDF5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camvib.errors import NotATimeSeries, ReadError
+from camvib.readers import hdf5
+from camvib.readers._channel import Channel
+from camvib.readers._names import known_unit
+from camvib.readers._variables import variable_channels
+
+priority = 60  # before hdf5: a v7.3 file is HDF5 too
+
+
+def sniff(head: bytes, path: Path) -> bool:
+    """Recognise the text header that MATLAB writes; for HDF5 without it, the suffix decides."""
+    return head.startswith(b"MATLAB ") or (hdf5.sniff(head, path) and path.suffix.lower() == ".mat")
+
+
+def read(path: Path) -> Iterator[Channel]:
+    """Read every numeric array; the longer axis is time, and scalars such as fs are metadata."""
+    from scipy.io import loadmat
+
+    with path.open("rb") as handle:
+        head = handle.read(16)
+    if not head.startswith(b"MATLAB 5"):
+        yield from hdf5.read_as(path, "mat", matlab=True)
+        return
+    found = loadmat(path, squeeze_me=False, mat_dtype=False, verify_compressed_data_integrity=True)
+    arrays = dict(_flatten({k: v for k, v in found.items() if not k.startswith("__")}))
+    if not any(value.dtype.kind in "fiu" and value.size > 1 for value in arrays.values()):
+        if any(value.dtype.kind == "c" for value in arrays.values()):
+            raise NotATimeSeries(
+                f"{path}: all arrays are complex: spectra, no samples over time", "Export the time series"
+            )
+        raise ReadError(
+            f"{path}: no numeric array among {', '.join(arrays) or 'its variables'}", "Save a vector of samples"
+        )
+    yield from variable_channels(arrays, "mat", _units(arrays))
+
+
+def _flatten(variables: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+    """Open structs of one element: ``data.x`` becomes a variable of its own."""
+    for name, value in variables.items():
+        if not isinstance(value, np.ndarray):
+            continue
+        if value.dtype.names and value.size == 1 and prefix.count(".") < 4:
+            record = value.reshape(-1)[0]
+            yield from _flatten({field: record[field] for field in value.dtype.names}, f"{prefix}{name}.")
+        elif value.dtype.kind in "fiucU":
+            yield prefix + name, value
+
+
+def _units(arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
+    """Read units from an analyser's list of lines ``Signal X1``, ``Real EU g``."""
+    units: dict[str, str] = {}
+    for value in arrays.values():
+        if value.dtype.kind != "U":
+            continue
+        lines = [str(line).strip() for line in value.reshape(-1)]
+        for line, following in zip(lines, lines[1:], strict=False):
+            signal, kind = re.fullmatch(r"Signal (\w+)", line), re.fullmatch(r"Real EU (\S+)", following)
+            if signal and kind and (unit := known_unit(kind[1])):
+                units[signal[1]] = unit
+    return units

@@ -1,0 +1,102 @@
+"""NPY and NPZ. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camvib.errors import ReadError, Truncated
+from camvib.readers._blocks import BLOCK, SPOOL_ABOVE_BYTES, Spool
+from camvib.readers._channel import Channel
+from camvib.readers._table import Column, array_columns, table_channels
+from camvib.readers._variables import variable_channels
+
+_NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+
+
+def sniff(head: bytes, path: Path) -> bool:
+    """Recognise the NPY magic, or a ZIP archive whose first member is an .npy."""
+    return head.startswith(_NPY) or (head.startswith(_ZIP) and (b".npy" in head[:300] or path.suffix.lower() == ".npz"))
+
+
+def read(path: Path) -> Iterator[Channel]:
+    """Read every numeric array; in an NPZ, fs, fs_hz, sampling_rate_hz, unit, started, recorded_at are metadata."""
+    with path.open("rb") as handle:
+        if handle.read(4) != _ZIP:
+            yield from _read_npy(path)
+            return
+    arrays: dict[str, NDArray[Any]] = {}
+    warnings: list[str] = []
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if not member.filename.endswith(".npy"):
+                continue
+            with archive.open(member) as stream:
+                array = _read_member(stream, member.file_size, f"{path}: {member.filename}")
+            if array is None:
+                warnings.append(f"{member.filename} holds Python objects and is not unpickled")
+            else:
+                arrays[member.filename.removesuffix(".npy")] = array
+    if not arrays:
+        raise ReadError(f"{path}: no numeric array in this NPZ file. {'; '.join(warnings)}", "Save arrays of numbers")
+    yield from variable_channels(arrays, "npz", warnings=tuple(warnings))
+
+
+def _read_npy(path: Path) -> Iterator[Channel]:
+    with path.open("rb") as handle:
+        shape, fortran, dtype = _header(handle)
+        offset = handle.tell()
+    if dtype.hasobject:
+        raise ReadError(f"{path}: holds pickled Python objects, which are never unpickled", "Save an array of numbers")
+    _check_size(path, shape, dtype, path.stat().st_size - offset)
+    if not np.prod(shape) or dtype.kind not in "fiu":
+        if dtype.names:
+            array = np.load(path, allow_pickle=False)
+            yield from table_channels([Column(name, array[name]) for name in dtype.names], "npy")
+            return
+        values: NDArray[Any] = np.empty(0) if dtype.kind in "fiu" else np.load(path, allow_pickle=False)
+        yield Channel("samples", values.reshape(-1), format="npy")
+        return
+    order: Any = "F" if fortran else "C"
+    values = np.memmap(path, dtype, "r", offset, shape, order)
+    if values.nbytes <= SPOOL_ABOVE_BYTES:
+        values = np.array(values)
+    yield from table_channels([Column(name, series) for name, series in array_columns("samples", values)], "npy")
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)
+
+
+def _check_size(where: object, shape: tuple[int, ...], dtype: np.dtype[Any], present: int) -> None:
+    """Compare with what is there before memory is asked for what a damaged header promises."""
+    promised = int(np.prod([float(n) for n in shape])) * dtype.itemsize
+    if promised > present or min(shape, default=0) < 0:
+        raise Truncated(
+            f"{where}: the header promises {promised} bytes of samples, the file has {present}", "Copy the file again"
+        )
+
+
+def _read_member(stream: IO[bytes], size: int, where: str) -> NDArray[Any] | None:
+    shape, fortran, dtype = _header(stream)
+    if dtype.hasobject:
+        return None
+    _check_size(where, shape, dtype, size)
+    count = int(np.prod(shape))
+    spool_it = count * dtype.itemsize > SPOOL_ABOVE_BYTES and len(shape) == 1 and dtype.kind in "fiu"
+    if not spool_it:
+        data = stream.read(count * dtype.itemsize)
+        if len(data) < count * dtype.itemsize:
+            raise Truncated(f"{where}: ends after {len(data)} of {count * dtype.itemsize} bytes", "Copy the file again")
+        return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    spool = Spool(count * dtype.itemsize)
+    while data := stream.read(BLOCK * dtype.itemsize):
+        spool.append(np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype))
+    return spool.close()

@@ -1,0 +1,70 @@
+"""WAV (and RF64, W64, AIFF, FLAC). Integers are given as counts around zero: files of sensors carry no full scale."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from camvib.errors import ReadError, Truncated
+from camvib.readers._blocks import BLOCK, Spool
+from camvib.readers._channel import Channel
+
+_BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+
+
+def sniff(head: bytes, path: Path) -> bool:
+    """Recognise the container's magic."""
+    riff = head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE"
+    return (
+        riff
+        or head.startswith((b"riff\x2e\x91", b"fLaC"))
+        or (head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"))
+    )
+
+
+def read(path: Path) -> Iterator[Channel]:
+    """Read all channels: integer PCM as counts (8 bit: 128 is zero), floating PCM as it stands."""
+    import soundfile
+
+    _check_length(path)
+    with soundfile.SoundFile(path) as sound:
+        bits = _BITS.get(sound.subtype)
+        if bits is None and sound.subtype not in ("FLOAT", "DOUBLE"):
+            raise ReadError(f"{path}: {sound.subtype} is lossy audio coding", "Export PCM or floating-point WAV")
+        factor = 2.0 ** (bits - 1) if bits else 1.0
+        dtype = "float64" if sound.subtype in ("DOUBLE", "PCM_32") else "float32"
+        size = np.dtype(dtype).itemsize
+        # A damaged header may promise any number of channels and samples: the file's size bounds them.
+        spools = [
+            Spool(min(sound.frames * sound.channels, 8 * path.stat().st_size) * size) for _ in range(sound.channels)
+        ]
+        frames = max(BLOCK // sound.channels, 1)
+        while len(block := sound.read(frames, dtype, always_2d=True)):
+            for spool, column in zip(spools, block.T, strict=True):
+                spool.append(column * column.dtype.type(factor))
+        many, rate, form = sound.channels > 1, float(sound.samplerate), sound.format.lower()
+    for i, spool in enumerate(spools):
+        yield Channel(f"samples[{i}]" if many else "samples", spool.close(), rate, format=form)
+
+
+def _check_length(path: Path) -> None:
+    """Compare the data chunk's length with the file's: libsndfile silently takes what is there."""
+    total = path.stat().st_size
+    with path.open("rb") as handle:
+        if handle.read(4) != b"RIFF":
+            return
+        handle.seek(12)
+        while len(header := handle.read(8)) == 8:
+            name, size = struct.unpack("<4sI", header)
+            start = handle.tell()
+            if name == b"data":
+                if start + size > total and size < 0xFFFFFF00:  # recorders that stream leave 0 or the maximum
+                    raise Truncated(
+                        f"{path}: the header promises {size} bytes of samples, {total - start} are there",
+                        "Copy the file again",
+                    )
+                return
+            handle.seek(start + size + size % 2)

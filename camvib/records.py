@@ -109,7 +109,7 @@ class Spectrogram:
     Attributes
     ----------
     values_db : ndarray, shape (n_frequency, n_time)
-        10 log10 of power, re 1 `unit` squared. Row 0 is the lowest frequency.
+        10 log10 of power density, re 1 `unit` squared per hertz. Row 0 is the lowest frequency.
     frequency_hz : ndarray, shape (n_frequency,)
         Centre of each row.
     time_s : ndarray, shape (n_time,)

@@ -29,7 +29,9 @@ class _Settings(BaseModel):
 class SpectrogramSettings(_Settings):
     """How a window becomes an image.
 
-    `window_s` None takes the shortest training recording, at most 4 s.
+    `window_s` None takes the shortest training recording, at most 4 s; `fft_s` None a sixteenth of
+    the window; `high_hz` None 0.45 of the sampling rate. `floor_db` is relative to the window's mean
+    square. `keep_level` False removes each window's mean level, so that gain cannot be learned.
     """
 
     window_s: float | None = Field(None, gt=0)
@@ -39,7 +41,8 @@ class SpectrogramSettings(_Settings):
     low_hz: float = Field(0.0, ge=0)
     high_hz: float | None = Field(None, gt=0)
     fft_s: float | None = Field(None, gt=0)
-    floor_db: float = -120.0
+    floor_db: float = Field(-100.0, lt=0)
+    keep_level: bool = False
 
 
 class ModelSettings(_Settings):

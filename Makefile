@@ -1,0 +1,39 @@
+# Two commands: make demo, make test. Both make .venv first if it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# No telemetry, no server, no network at run time.
+export DO_NOT_TRACK := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export MLFLOW_DISABLE_TELEMETRY := true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup demo test lint bench clean help
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## Make .venv with the camvib command in it
+
+# torch first and alone: the CPU build serves, and no CUDA package comes with it.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "camvib needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
+	touch $(STAMP)
+
+demo: $(STAMP)  ## Simulate, train, register, diagnose, report (about 3 minutes)
+	CAMVIB_HOME=$(CURDIR)/camvib-demo/home $(BIN)/camvib demo --out camvib-demo
+
+test: $(STAMP)  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff, mypy, import contracts
+	$(BIN)/ruff check camvib pipelines tests
+	$(BIN)/ruff format --check camvib pipelines tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## Remove what make made
+	rm -rf .venv build *.egg-info camvib-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

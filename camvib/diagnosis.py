@@ -1,0 +1,316 @@
+"""Recordings → verdicts with their evidence: the one path that CLI and flows walk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.signal import welch
+from tqdm import tqdm
+
+from camvib.cam import check_add_up, contrast, regions
+from camvib.datasets import Entry, expand
+from camvib.errors import CamvibError
+from camvib.evaluation.classification import predicted_label
+from camvib.inference import Model, Prediction, load_model
+from camvib.quality import check, resample
+from camvib.records import (
+    ActivationMap,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Recording,
+    Region,
+    Spectrogram,
+    file_sha256,
+    recording_id,
+)
+from camvib.rigs import name_region
+from camvib.spectrograms import Axes
+from camvib.store import Store
+
+WAVEFORM_POINTS = 800
+SPECTRUM_POINTS = 800
+SPECTROGRAM_COLUMNS = 512
+
+
+class Batch(NamedTuple):
+    """What a run of `diagnose` found: all diagnoses in the order of the recordings, and how many are new."""
+
+    diagnoses: list[Diagnosis]
+    new: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of recordings by verdict."""
+        return dict(Counter(diagnosis.verdict for diagnosis in self.diagnoses))
+
+
+def diagnose(
+    paths: Sequence[Path],
+    model: Model | Path,
+    store: Store,
+    *,
+    channel: str | None = None,
+    unit: str | None = None,
+    sampling_rate_hz: float | None = None,
+    allow_resample: bool = False,
+    progress: bool = True,
+) -> Batch:
+    """Diagnose every recording in files and folders that this model has not diagnosed yet.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files, or folders with or without a ``labels.csv``.
+    model : Model or Path
+        A model, or a folder that holds one.
+    store : Store
+        Done recordings are found there; new diagnoses go there one by one.
+    channel, unit, sampling_rate_hz : optional
+        Declared for files that do not say it themselves.
+    allow_resample : bool
+        Bring recordings to the model's sampling rate instead of refusing them.
+    progress : bool
+        Show a progress bar when it takes longer than 2 s.
+
+    Returns
+    -------
+    Batch
+        A recording that cannot be read or judged is refused, with reason and remedy; the rest goes on.
+    """
+    if not isinstance(model, Model):
+        model = load_model(model)
+    declared = {"channel": channel or model.spec.channel, "unit": unit, "sampling_rate_hz": sampling_rate_hz}
+    entries = list(expand(paths, **declared))
+    diagnoses, new = [], 0
+    for entry in tqdm(entries, desc="diagnose", unit="recording", disable=not progress, delay=2):
+        diagnosis, is_new = _diagnose_entry(entry, model, store, allow_resample)
+        diagnoses.append(diagnosis)
+        new += is_new
+    return Batch(diagnoses, new)
+
+
+def _diagnose_entry(
+    entry: Entry | CamvibError, model: Model, store: Store, allow_resample: bool
+) -> tuple[Diagnosis, bool]:
+    """Return the diagnosis and whether it was made now."""
+    digest = f"{model.settings.diagnosis.digest()}{'-resample' if allow_resample else ''}"
+    try:
+        if isinstance(entry, CamvibError):
+            raise entry
+        recording = entry.load()
+    except CamvibError as error:
+        identity, name = _identity(entry, error)
+        refused = Diagnosis(
+            identity, name, channel="", asset="", verdict="refused", reason=error.message, remedy=error.remedy
+        )
+        return _once(replace(refused, model=model.digest, settings_digest=digest), None, store)
+    done = store.find([recording.id], model.digest, digest)
+    if done:
+        return done[recording.id], False
+    diagnosis, evidence = judge(recording, model, allow_resample=allow_resample)
+    return _once(replace(diagnosis, settings_digest=digest), evidence, store)
+
+
+def _once(diagnosis: Diagnosis, evidence: Evidence | None, store: Store) -> tuple[Diagnosis, bool]:
+    key = (diagnosis.recording_id, diagnosis.model, diagnosis.settings_digest)
+    done = store.find([key[0]], *key[1:])
+    if done:
+        return done[key[0]], False
+    store.save(diagnosis, evidence)
+    return diagnosis, True
+
+
+def _identity(entry: Entry | CamvibError, error: CamvibError) -> tuple[str, str]:
+    """Stable id and name of what cannot be read: by its content and by what was wrong with it.
+
+    The reason is part of it, so that a file is tried again once its rate or unit is declared.
+    """
+    if isinstance(entry, CamvibError) or not entry.file.is_file():
+        name = "" if isinstance(entry, CamvibError) else str(entry.file)
+        return recording_id(error.message, "", 0.0, 0.0), name or error.message.split(":")[0]
+    try:
+        content = file_sha256(entry.file)
+    except OSError:
+        content = str(entry.file)
+    return recording_id(content, error.message, entry.start_s or 0.0, 0.0), str(entry.file)
+
+
+def judge(
+    recording: Recording, model: Model, *, allow_resample: bool = False
+) -> tuple[Diagnosis, Evidence | None]:
+    """Give the verdict on one recording, and the pictures behind it (None when refused).
+
+    All whole windows of the recording are judged together: the logits are the mean over windows, and
+    the windows' maps stand side by side in time, so that map and logit still add up.
+    """
+    if allow_resample and recording.sampling_rate_hz != model.spec.sampling_rate_hz:
+        recording = resample(recording, model.spec.sampling_rate_hz)
+    findings = check(recording, model.spec)
+    draft = _draft(recording, model, findings)
+    severe = [finding for finding in findings if finding.refuse]
+    if severe:
+        return replace(draft, verdict="refused", reason=severe[0].message, remedy=severe[0].remedy), None
+    predicted = _predict(recording, model)
+    logits = predicted.logits.mean(axis=0, dtype=np.float64)
+    chances = model.probabilities(logits)
+    label = predicted_label(logits, model.classes, model.is_multilabel)
+    shown, reference = _what_to_show(label, logits, model)
+    maps = np.concatenate(list(predicted.maps), axis=-1)
+    axes = _axes(recording, model, maps)
+    activation = contrast(maps, logits, model.classes, shown, reference, axes)
+    _check(activation, predicted, model)
+    distance = float(np.median(model.calibration.distance(predicted.embedding)))
+    unknown = distance > model.calibration.unknown_above
+    healthy = label in (model.healthy, "healthy")
+    diagnosis = replace(
+        draft,
+        verdict="unknown" if unknown else "healthy" if healthy else "fault",
+        label=label,
+        probabilities={name: float(chance) for name, chance in zip(model.classes, chances, strict=True)},
+        reason=_reason(label, activation, distance, model, unknown),
+        remedy=_remedy(label, unknown, healthy),
+        regions=_named_regions(activation, axes, model),
+        reference=reference,
+    )
+    return diagnosis, _evidence(recording, model, predicted, activation, axes)
+
+
+def _draft(recording: Recording, model: Model, findings: tuple[Finding, ...]) -> Diagnosis:
+    return Diagnosis(
+        recording_id=recording.id,
+        recording=recording.source,
+        channel=recording.channel,
+        asset=recording.asset,
+        verdict="refused",
+        findings=findings,
+        start_s=recording.start_s,
+        duration_s=recording.duration_s,
+        sampling_rate_hz=recording.sampling_rate_hz,
+        unit=recording.unit,
+        recorded_at=recording.recorded_at.isoformat() if recording.recorded_at else "",
+        model=model.digest,
+        warnings=(*recording.warnings, *recording.history),
+    )
+
+
+def _predict(recording: Recording, model: Model) -> Prediction:
+    n = model.diagnoser.spectrogram.n
+    count = len(recording.samples) // n
+    fold = _columns_to_fold(count * model.settings.spectrogram.columns)
+    parts = []
+    for first in range(0, count, 64):  # bounded memory, however long the recording
+        block = np.asarray(recording.samples[first * n : min(first + 64, count) * n], np.float32)
+        part = model.predict(block.reshape(-1, n))
+        image = part.spectrogram_db.reshape(*part.spectrogram_db.shape[:2], -1, fold).mean(axis=-1)
+        parts.append(part._replace(spectrogram_db=image))
+    return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _columns_to_fold(columns: int) -> int:
+    """How many neighbouring columns of a long recording's picture become one: a power of two."""
+    return int(2 ** np.clip(np.ceil(np.log2(columns / SPECTROGRAM_COLUMNS)), 0, 5))
+
+
+def _what_to_show(label: str, logits: np.ndarray, model: Model) -> tuple[str, str]:
+    """Class and reference of the contrast.
+
+    A fault is shown against healthy. For a healthy recording the likeliest fault is: what spoke
+    against it is blue. A set without a healthy class shows the winner against the runner-up.
+    """
+    order = [model.classes[i] for i in np.argsort(-logits)]
+    if model.is_multilabel:
+        return order[0], ""
+    if not model.healthy:
+        return order[0], order[1]
+    if label == model.healthy:
+        return next(name for name in order if name != model.healthy), model.healthy
+    return label, model.healthy
+
+
+def _axes(recording: Recording, model: Model, maps: np.ndarray) -> Axes:
+    """Edges of the tiled maps' cells, within the file."""
+    n_windows = len(recording.samples) // model.diagnoser.spectrogram.n
+    pooled = model.diagnoser.spectrogram.axes.pooled(maps.shape[-2], 1)
+    seconds = np.linspace(0, n_windows * model.window_s, maps.shape[-1] + 1)
+    return Axes(pooled.frequency_hz, recording.start_s + seconds)
+
+
+def _check(activation: ActivationMap, predicted: Prediction, model: Model) -> None:
+    """Hold every deployed network to its identity: maps plus the head's bias are the logits."""
+    bias = getattr(getattr(model.diagnoser.network, "head", None), "bias", None)
+    if bias is None:
+        return
+    total = predicted.maps.mean(axis=(0, 2, 3), dtype=np.float64) + bias.detach().numpy()
+    for name in filter(None, (activation.label, activation.reference)):
+        index = model.classes.index(name)
+        plain = ActivationMap(np.full((1, 1), total[index]), np.zeros(1), np.zeros(1), name)
+        check_add_up(plain, float(predicted.logits[:, index].mean(dtype=np.float64)))
+
+
+def _named_regions(activation: ActivationMap, axes: Axes, model: Model) -> tuple[Region, ...]:
+    settings = model.settings.diagnosis
+    found = regions(
+        activation,
+        axes,
+        threshold=settings.region_threshold,
+        most=settings.max_regions,
+        least_share=settings.min_region_share,
+    )
+    return tuple(replace(region, name=name_region(region, model.modes, model.mode_tolerance)) for region in found)
+
+
+def _reason(label: str, activation: ActivationMap, distance: float, model: Model, unknown: bool) -> str:
+    spoken = activation.label.replace("_", " ")
+    against = f" against {activation.reference.replace('_', ' ')}" if activation.reference else ""
+    odds = f"the log odds of {spoken}{against} are {activation.logit:+.1f}"
+    if unknown:
+        return (
+            f"unlike anything trained on: distance {distance:.1f} from the nearest class, known recordings stay "
+            f"within {model.calibration.unknown_above:.1f}; the nearest label is {label.replace('_', ' ')} ({odds})"
+        )
+    return odds[0].upper() + odds[1:]
+
+
+def _remedy(label: str, unknown: bool, healthy: bool) -> str:
+    if unknown:
+        return "Have an engineer look at it; if it is a new condition, label it and train again"
+    if healthy:
+        return ""
+    return f"Check the asset for {label.replace('_', ' ').replace('+', ' and ')}, first where the strongest region points"
+
+
+def _evidence(
+    recording: Recording, model: Model, predicted: Prediction, activation: ActivationMap, axes: Axes
+) -> Evidence:
+    image = np.concatenate(list(predicted.spectrogram_db), axis=-1)
+    centres = model.diagnoser.spectrogram.axes.centres()
+    seconds = np.linspace(axes.time_s[0], axes.time_s[-1], image.shape[-1] + 1)
+    samples = recording.samples
+    edges = np.linspace(0, len(samples), min(WAVEFORM_POINTS, len(samples)) + 1).astype(int)[:-1]
+    hz, density = welch(
+        samples, recording.sampling_rate_hz, nperseg=min(len(samples), model.diagnoser.spectrogram.n_fft * 2)
+    )
+    bins = np.linspace(0, len(hz), min(SPECTRUM_POINTS, len(hz)) + 1).astype(int)[:-1]
+    return Evidence(
+        spectrogram=Spectrogram(image, centres.frequency_hz, (seconds[1:] + seconds[:-1]) / 2, recording.unit),
+        contrast=_folded(activation),
+        waveform_low=np.minimum.reduceat(samples, edges),
+        waveform_high=np.maximum.reduceat(samples, edges),
+        spectrum_hz=hz[bins],
+        # The largest of the bins that fall together: a line must not vanish from the picture.
+        spectrum_db=10 * np.log10(np.maximum.reduceat(density, bins) + 1e-30),
+    )
+
+
+def _folded(activation: ActivationMap) -> ActivationMap:
+    """Map of a long recording, with neighbouring columns averaged: its mean, and so its sum, stays."""
+    columns = activation.values.shape[1]
+    fold = min(_columns_to_fold(columns), columns & -columns)
+    values = activation.values.reshape(activation.values.shape[0], -1, fold).mean(axis=-1)
+    return replace(activation, values=values, time_s=activation.time_s.reshape(-1, fold).mean(axis=-1))

@@ -1,0 +1,103 @@
+"""Groups before windows: train, validation and test never share a specimen, asset or session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from camvib.errors import SplitError
+
+
+class Split(NamedTuple):
+    """Indices of entries, each an int array; `validation` may be empty where groups are too few."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def check_no_leak(split: Split, groups: Sequence[str]) -> None:
+    """Raise SplitError when a group stands on two sides.
+
+    Raises
+    ------
+    SplitError
+        Names the groups and the sides.
+    """
+    sides = {name: {groups[i] for i in part} for name, part in zip(Split._fields, split, strict=True)}
+    for one, other in (("train", "test"), ("validation", "test"), ("train", "validation")):
+        shared = sorted(sides[one] & sides[other])
+        if shared:
+            raise SplitError(
+                f"{len(shared)} groups stand in both {one} and {other}, e.g. {', '.join(shared[:3])}",
+                "Split by group; a figure from shared groups would be about memory, not about new machines",
+            )
+
+
+def group_split(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    *,
+    test_fraction: float = 0.25,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+) -> Split:
+    """Split by group, keeping the share of each label as even as the groups allow.
+
+    Parameters
+    ----------
+    labels, groups : sequence of str
+        One each an entry.
+    test_fraction, validation_fraction : float
+        Share of entries for test, and of the rest for validation.
+    seed : int
+
+    Raises
+    ------
+    SplitError
+        There are fewer than two groups, or no split has every test label in training too.
+    """
+    y, g = np.asarray(labels), np.asarray(groups)
+    n_groups = len(set(groups))
+    if n_groups < 2:
+        raise SplitError(
+            f"only {n_groups} group: nothing would be left to test on",
+            "Give at least two groups (machines, specimens, sessions) in labels.csv, better five or more",
+        )
+    everything = np.arange(len(y))
+    rest, test = _hold_out(everything, y, g, test_fraction, seed)
+    if len(set(g[rest])) < 2:
+        split = Split(rest, np.array([], np.int64), test)
+    else:
+        try:
+            train, validation = _hold_out(rest, y, g, validation_fraction, seed + 1)
+        except SplitError:  # a label with a single group left can only be trained on
+            train, validation = rest, np.array([], np.int64)
+        split = Split(train, validation, test)
+    check_no_leak(split, groups)
+    return split
+
+
+def _hold_out(
+    index: NDArray[np.int64], y: NDArray[np.str_], g: NDArray[np.str_], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of a few stratified folds, take the one that shows the most labels on both sides."""
+    folds = max(2, min(round(1 / fraction), len(set(g[index]))))
+    best: tuple[float, NDArray[np.int64], NDArray[np.int64]] | None = None
+    for kept, held in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(index, y[index], g[index]):
+        unseen = set(y[index[held]]) - set(y[index[kept]])
+        if unseen or not len(held):
+            continue
+        score = len(set(y[index[held]])) - abs(len(held) / len(index) - fraction)
+        if best is None or score > best[0]:
+            best = (score, index[kept], index[held])
+    if best is None:
+        raise SplitError(
+            "every split by group leaves a label to be tested that was never trained on",
+            "Give each label at least two groups in labels.csv",
+        )
+    return best[1], best[2]

@@ -1,0 +1,256 @@
+"""Lightning glue: the training loop, its augmentation, early stopping and checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler, TensorDataset
+from tqdm import tqdm
+
+from camvib.evaluation.splits import Split
+from camvib.inference import Diagnoser
+from camvib.settings import AugmentationSettings, Settings
+from camvib.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from camvib.training import OnEpoch
+
+
+def augment_waveform(waveform: Tensor, settings: AugmentationSettings) -> Tensor:
+    """Change what a fault does not depend on: gain, noise, and when the window starts.
+
+    Parameters
+    ----------
+    waveform : Tensor, shape (batch, n)
+    """
+    batch, n = waveform.shape
+    device = waveform.device
+    if settings.time_shift:
+        # Circular: the one seam is a transient that every class gets alike.
+        start = torch.randint(n, (batch, 1), device=device)
+        waveform = waveform.gather(1, (torch.arange(n, device=device)[None] + start) % n)
+    level = waveform.std(dim=1, keepdim=True)
+    noise_db = settings.noise_db - 20 * torch.rand(batch, 1, device=device)
+    waveform = waveform + level * 10 ** (noise_db / 20) * torch.randn_like(waveform)
+    gain_db = settings.gain_db * (2 * torch.rand(batch, 1, device=device) - 1)
+    return waveform * 10 ** (gain_db / 20)
+
+
+def mask_image(image: Tensor, fraction: float) -> Tensor:
+    """Set one band and one stretch of time of each standardised image to its mean, 0.
+
+    Parameters
+    ----------
+    image : Tensor, shape (batch, rows, columns)
+    fraction : float
+        Greatest share of rows, and of columns, that is masked.
+    """
+    for axis in (1, 2):
+        size = image.shape[axis]
+        width = (torch.rand(len(image), 1, device=image.device) * fraction * size).round()
+        first = torch.rand(len(image), 1, device=image.device) * (size - width)
+        place = torch.arange(size, device=image.device)[None]
+        hidden = (place >= first) & (place < first + width)
+        image = image.masked_fill(hidden[:, :, None] if axis == 1 else hidden[:, None, :], 0.0)
+    return image
+
+
+class EpochSampler(Sampler[int]):
+    """Shuffle that depends on seed and epoch only, so that a resumed training sees the same order."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order; Lightning calls it before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        return iter(torch.randperm(self.size, generator=generator).tolist())
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class DiagnoserModule(pl.LightningModule):
+    """Cross entropy (or one binary cross entropy a fault) on augmented windows."""
+
+    def __init__(self, diagnoser: Diagnoser, settings: Settings, weights: Tensor, steps: int) -> None:
+        super().__init__()
+        self.diagnoser, self.settings, self.steps = diagnoser, settings, steps
+        self.multilabel = settings.model.head == "sigmoid"
+        self.register_buffer("weights", weights)
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Class-weighted loss of logits against target vectors, both (batch, classes)."""
+        if self.multilabel:
+            return nn.functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=self.weights)
+        return nn.functional.cross_entropy(logits, targets.argmax(dim=1), weight=self.weights)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the augmentation by epoch: a resumed training repeats an unbroken one."""
+        torch.manual_seed(self.settings.training.seed * 100_003 + self.current_epoch)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Loss of one augmented batch."""
+        waveform, targets = batch
+        augmentation = self.settings.training.augmentation
+        with torch.no_grad():
+            image = self.diagnoser.spectrogram(augment_waveform(waveform, augmentation))
+            image = mask_image(self.diagnoser.standardise(image), augmentation.mask_fraction)
+        loss = self.loss(self.diagnoser.network(image).logits, targets)
+        self.log("train_loss", loss, on_epoch=True, on_step=False)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        """Loss and accuracy of one untouched batch."""
+        waveform, targets = batch
+        logits = self.diagnoser(waveform).logits
+        if self.multilabel:
+            hit = ((logits > 0) == (targets > 0.5)).all(dim=1)
+        else:
+            hit = logits.argmax(dim=1) == targets.argmax(dim=1)
+        self.log("val_loss", self.loss(logits, targets))
+        self.log("val_accuracy", hit.float().mean())
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW with a one-cycle learning rate."""
+        training = self.settings.training
+        optimizer = torch.optim.AdamW(self.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, training.learning_rate, total_steps=self.steps * training.epochs, pct_start=0.25
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class History(Callback):
+    """Epoch metrics to history.csv, to the caller and to the progress bar."""
+
+    def __init__(self, out: Path, epochs: int, on_epoch: OnEpoch | None, progress: bool) -> None:
+        self.path, self.on_epoch = out / "history.csv", on_epoch
+        self.bar = tqdm(total=epochs, desc="train", unit="epoch", disable=not progress)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the epochs that a resumed training has behind it; drop lines of a half epoch."""
+        self.bar.update(trainer.current_epoch)
+        if trainer.current_epoch and self.path.is_file():
+            behind = pd.read_csv(self.path)
+            behind[behind.epoch < trainer.current_epoch].to_csv(self.path, index=False)
+        else:
+            self.path.unlink(missing_ok=True)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write one line."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = pd.DataFrame([{"epoch": trainer.current_epoch, **metrics}])
+        row.to_csv(self.path, mode="a", header=not self.path.is_file(), index=False)
+        self.bar.update(1)
+        self.bar.set_postfix({name: f"{value:.3f}" for name, value in metrics.items()})
+        if self.on_epoch:
+            self.on_epoch(trainer.current_epoch, metrics)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self.bar.close()
+
+
+def class_weights(targets: np.ndarray, multilabel: bool) -> Tensor:
+    """Inverse frequency of each class, mean 1; for sigmoid outputs the ratio of absent to present."""
+    present = targets.sum(axis=0).clip(1)
+    weights = (len(targets) - present) / present if multilabel else present.sum() / (len(present) * present)
+    return torch.tensor(weights, dtype=torch.float32).clamp(0.1, 10.0)
+
+
+def fit_network(
+    data: TrainingData,
+    split: Split,
+    settings: Settings,
+    out: Path,
+    *,
+    fingerprint: str,
+    resume: bool,
+    on_epoch: OnEpoch | None,
+    progress: bool,
+) -> Diagnoser:
+    """Fit the network on the training groups and return the best epoch on the validation groups."""
+    training = settings.training
+    pl.seed_everything(training.seed, verbose=False)
+    multilabel = settings.model.head == "sigmoid"
+    seen = data.windows_of(split.train)
+    held = data.windows_of(split.validation)
+    targets = torch.from_numpy(data.targets[data.entry])
+    diagnoser = Diagnoser(len(data.classes), settings, data.sampling_rate_hz)
+    _standardise(diagnoser, data.windows[seen])
+    batch_size = min(training.batch_size, max(2, len(seen) // 4))
+    windows = torch.from_numpy(data.windows)
+    loader = DataLoader(
+        TensorDataset(windows[seen], targets[seen]),
+        batch_size,
+        sampler=EpochSampler(len(seen), training.seed),
+        drop_last=len(seen) > batch_size,
+    )
+    validation = DataLoader(TensorDataset(windows[held], targets[held]), 64) if len(held) else None
+    weights = class_weights(targets[seen].numpy(), multilabel)
+    if not training.class_weights:
+        weights = torch.ones_like(weights)
+    module = DiagnoserModule(diagnoser, settings, weights, len(loader))
+    checkpoints = out / "checkpoints" / fingerprint
+    monitor = "val_loss" if validation else "train_loss"
+    best = ModelCheckpoint(
+        checkpoints, filename="best", monitor=monitor, save_last=True, enable_version_counter=False
+    )
+    last = checkpoints / "last.ckpt"
+    _fit(
+        module,
+        loader,
+        validation,
+        [best, EarlyStopping(monitor, patience=training.patience), History(out, training.epochs, on_epoch, progress)],
+        training.epochs,
+        last if resume and last.is_file() else None,
+    )
+    state = torch.load(checkpoints / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
+    module.load_state_dict(state)
+    return module.diagnoser.cpu().eval()
+
+
+def _standardise(diagnoser: Diagnoser, windows: np.ndarray) -> None:
+    sample = np.linspace(0, len(windows) - 1, min(len(windows), 512)).round().astype(int)
+    with torch.inference_mode():
+        images = torch.cat([diagnoser.spectrogram(part) for part in torch.from_numpy(windows[sample]).split(32)])
+    diagnoser.fit_standardisation(images.clone())
+
+
+def _fit(
+    module: DiagnoserModule,
+    loader: DataLoader[Any],
+    validation: DataLoader[Any] | None,
+    callbacks: list[Callback],
+    epochs: int,
+    checkpoint: Path | None,
+) -> None:
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # Advice about workers and logging intervals: the windows are in memory already.
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            callbacks=callbacks,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            deterministic=True,
+        )
+        trainer.fit(module, loader, validation, ckpt_path=checkpoint, weights_only=True)

@@ -1,0 +1,236 @@
+"""The deployed model: raw waveform in, logits and class maps out, in one folder without pickle.
+
+A model folder holds ``model.json`` (schema, classes, input, settings, figures) and ``weights.npz``
+(arrays only). What it needs to explain itself travels in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from camvib.calibration import Calibration
+from camvib.errors import ModelError
+from camvib.models import Output, build, probabilities
+from camvib.quality import InputSpec
+from camvib.settings import Settings
+from camvib.spectrograms import Axes, SpectrogramLayer
+
+SCHEMA = 1
+HEALTHY_WORDS = ("healthy", "normal", "ok", "good", "baseline")
+
+
+class Diagnoser(nn.Module):
+    """Spectrogram layer → standardisation → network. Training and serving run this same module."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, classes: int, settings: Settings, sampling_rate_hz: float) -> None:
+        super().__init__()
+        self.keep_level = settings.spectrogram.keep_level
+        self.spectrogram = SpectrogramLayer(settings.spectrogram, sampling_rate_hz)
+        self.network = build(classes, settings.model, (settings.spectrogram.rows, settings.spectrogram.columns))
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
+
+    def standardise(self, image_db: Tensor) -> Tensor:
+        """Decibels to about zero mean and unit spread; each window's own level is taken out unless kept."""
+        if not self.keep_level:
+            image_db = image_db - image_db.mean(dim=(1, 2), keepdim=True)
+        return (image_db - self.mean) / self.spread
+
+    def fit_standardisation(self, image_db: Tensor) -> None:
+        """Set mean and spread from training images, shape (n, rows, columns), in decibels."""
+        self.mean.zero_()
+        self.spread.fill_(1.0)
+        plain = self.standardise(image_db)
+        self.mean.copy_(plain.mean())
+        self.spread.copy_(plain.std().clamp_min(1e-6))
+
+    def forward(self, waveform: Tensor) -> Output:
+        """Classify waveforms, shape (batch, n), in the unit of the model's input."""
+        return self.network(self.standardise(self.spectrogram(waveform)))
+
+
+class Prediction(NamedTuple):
+    """Numpy arrays for a batch of windows: logits, maps, embedding, spectrogram in dB."""
+
+    logits: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    spectrogram_db: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained diagnoser with all it needs to give a verdict.
+
+    Attributes
+    ----------
+    diagnoser : Diagnoser
+    classes : tuple of str
+    healthy : str
+        The reference class; empty where the set has none (then the runner-up is the reference).
+    spec : InputSpec
+        What a recording must be like: sampling rate, unit, channel.
+    settings : Settings
+    calibration : Calibration
+    modes : tuple of (str, float)
+        Names and frequencies in Hz that regions are named with, from a rig file.
+    mode_tolerance : float
+        Relative distance within which a region is given a mode's name.
+    card : dict
+        What is known of it: measured accuracy, training groups, data digest.
+    """
+
+    diagnoser: Diagnoser
+    classes: tuple[str, ...]
+    healthy: str
+    spec: InputSpec
+    settings: Settings
+    calibration: Calibration
+    modes: tuple[tuple[str, float], ...] = ()
+    mode_tolerance: float = 0.08
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def window_s(self) -> float:
+        """Length of the model's input in seconds."""
+        return self.diagnoser.spectrogram.n / self.spec.sampling_rate_hz
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether faults may come together (sigmoid outputs)."""
+        return self.settings.model.head == "sigmoid"
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of weights and description: the name of this model version, 12 hexadecimal digits."""
+        sha = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
+        for name, value in sorted(self._arrays().items()):
+            sha.update(name.encode() + np.ascontiguousarray(value).tobytes())
+        return sha.hexdigest()[:12]
+
+    def map_axes(self, maps: NDArray[np.float32]) -> Axes:
+        """Edges of the cells of class maps, shape (..., rows, columns), in Hz and s."""
+        return self.diagnoser.spectrogram.axes.pooled(maps.shape[-2], maps.shape[-1])
+
+    def predict(self, waveforms: NDArray[np.float32], batch_size: int = 32) -> Prediction:
+        """Run windows, shape (n, samples), through the network."""
+        parts = []
+        self.diagnoser.eval()
+        with torch.inference_mode():
+            for batch in torch.from_numpy(np.ascontiguousarray(waveforms, np.float32)).split(batch_size):
+                image = self.diagnoser.spectrogram(batch)
+                output = self.diagnoser.network(self.diagnoser.standardise(image))
+                parts.append([value.numpy() for value in (*output, image)])
+        return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Calibrated probabilities, shape (classes,), of logits, shape (classes,)."""
+        scaled = torch.from_numpy(np.asarray(logits, np.float64)) / self.calibration.temperature
+        return probabilities(scaled, self.settings.model.head).numpy()
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        state = {f"net/{name}": value.numpy() for name, value in self.diagnoser.state_dict().items()}
+        return {
+            **state,
+            "calibration/means": np.asarray(self.calibration.means, np.float32),
+            "calibration/precision": np.asarray(self.calibration.precision, np.float32),
+        }
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "classes": list(self.classes),
+            "healthy": self.healthy,
+            "input": asdict(self.spec),
+            "settings": self.settings.model_dump(mode="json"),
+            "calibration": {
+                "temperature": self.calibration.temperature,
+                "unknown_above": self.calibration.unknown_above,
+            },
+            "modes": [list(mode) for mode in self.modes],
+            "mode_tolerance": self.mode_tolerance,
+            "card": self.card,
+        }
+
+    def save(self, folder: Path) -> Path:
+        """Write the model folder; an older one at the same place is replaced file by file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = folder / "weights.tmp.npz"
+        np.savez(weights, **self._arrays())  # type: ignore[arg-type]
+        weights.replace(folder / "weights.npz")
+        description = {**self._description(), "digest": self.digest}
+        draft = folder / "model.json.tmp"
+        draft.write_text(json.dumps(description, indent=2) + "\n")
+        os.replace(draft, folder / "model.json")
+        return folder
+
+
+def load_model(folder: Path) -> Model:
+    """Read a model folder, or the run folder that holds one.
+
+    Raises
+    ------
+    ModelError
+        The folder holds no model, a damaged one, or one of a newer schema.
+    """
+    if (folder / "model" / "model.json").is_file():
+        folder = folder / "model"
+    remedy = "Give a run folder made by 'camvib train', or a registry URI such as models:/camvib@champion"
+    try:
+        described = json.loads((folder / "model.json").read_text())
+        with np.load(folder / "weights.npz", allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder}: no model here ({Path(error.filename).name} is missing)", remedy) from error
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(f"{folder}: the model is damaged ({error})", "Copy it again, or train it again") from error
+    if described.get("schema") != SCHEMA:
+        raise ModelError(
+            f"{folder}: model schema {described.get('schema')!r}, this camvib reads {SCHEMA}",
+            "Install the camvib that wrote it, or train it again",
+        )
+    model = _assemble(described, arrays)
+    if model.digest != described["digest"]:
+        raise ModelError(
+            f"{folder}: weights and description hash to {model.digest}, model.json says {described['digest']}",
+            "The folder was changed after training: copy it again",
+        )
+    return model
+
+
+def _assemble(described: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
+    settings = Settings.model_validate(described["settings"])
+    given = described["input"]
+    diagnoser = Diagnoser(len(described["classes"]), settings, given["sampling_rate_hz"])
+    state = {name.removeprefix("net/"): torch.from_numpy(a) for name, a in arrays.items() if name.startswith("net/")}
+    diagnoser.load_state_dict(state)
+    return Model(
+        diagnoser=diagnoser.eval(),
+        classes=tuple(described["classes"]),
+        healthy=described["healthy"],
+        spec=InputSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}),
+        settings=settings,
+        calibration=Calibration(
+            described["calibration"]["temperature"],
+            arrays["calibration/means"],
+            arrays["calibration/precision"],
+            described["calibration"]["unknown_above"],
+        ),
+        modes=tuple((name, hz) for name, hz in described["modes"]),
+        mode_tolerance=described["mode_tolerance"],
+        card=described["card"],
+    )

@@ -1,0 +1,146 @@
+"""What the command line and the flows both call: one function a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from camvib import registry, tracking
+from camvib.datasets import expand
+from camvib.diagnosis import Batch, diagnose
+from camvib.errors import CamvibError
+from camvib.inference import load_model
+from camvib.pictures import spectrogram_png
+from camvib.records import Diagnosis
+from camvib.report import write_report
+from camvib.settings import Settings, SpectrogramSettings, home
+from camvib.spectrograms import spectrogram
+from camvib.store import Store
+from camvib.training import TrainingResult, train
+
+
+def train_tracked(
+    folder: Path, out: Path, settings: Settings, *, track: bool = True, run_id: str | None = None, **options: Any
+) -> dict[str, Any]:
+    """Train, log to MLflow, register the model; the summary is the JSON contract of ``camvib train``."""
+    if not track:
+        result = train(folder, out, settings, **options)
+        return training_summary(result, None, str(result.model_dir))
+    return _train_in_run(folder, out, settings, run_id, options)
+
+
+def _train_in_run(
+    folder: Path, out: Path, settings: Settings, run_id: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    run_file = out / "mlflow_run_id"
+    if run_id is None and run_file.is_file():
+        run_id = run_file.read_text().strip()
+    with tracking.open_run(out.name, run_id=run_id) as run:
+        out.mkdir(parents=True, exist_ok=True)
+        run_file.write_text(run.run_id + "\n")
+        result = train(folder, out, settings, on_epoch=run.log_epoch, **options)
+        run.log_run_folder(result)
+    registry.register(run.run_id, result.model_dir, metrics=result.metrics)
+    return training_summary(result, run.run_id, str(result.model_dir))
+
+
+def training_summary(result: TrainingResult, run_id: str | None, model: str) -> dict[str, Any]:
+    """JSON contract of ``camvib train``."""
+    return {
+        "accuracy": result.accuracy,
+        "macro_f1": result.macro_f1,
+        "classes": list(result.classes),
+        "train_groups": list(result.train_groups),
+        "test_groups": list(result.test_groups),
+        "test_recordings": result.metrics["test_recordings"],
+        "recall": result.metrics["recall"],
+        "run_id": run_id,
+        "model": model,
+    }
+
+
+def open_store(path: Path | None = None) -> Store:
+    """Open the store at `path`, by default the one in camvib's home."""
+    return Store(path or home() / "store.db")
+
+
+def diagnose_paths(
+    paths: Sequence[Path], model: str, store: Path | None = None, *, report: Path | None = None, **options: Any
+) -> Batch:
+    """Diagnose what is new in files and folders with a model by path or URI; optionally write the report."""
+    folder = registry.resolve(model)
+    ledger = open_store(store)
+    batch = diagnose(paths, folder, ledger, **options)
+    if report:
+        write_batch_report(batch, ledger, folder, report, progress=options.get("progress", True))
+    return batch
+
+
+def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:
+    """Report of one run of `diagnose`."""
+    model = load_model(model_folder)
+    about = {"digest": model.digest, "classes": ", ".join(model.classes), **model.card}
+    cases = ((diagnosis, store.evidence(diagnosis)) for diagnosis in batch.diagnoses)
+    return write_report(cases, out, model=about, progress=progress)
+
+
+def report_store(
+    out: Path, store: Path | None = None, *, asset: str | None, verdict: str | None, last: int, progress: bool = True
+) -> int:
+    """Report of the newest diagnoses in a store; returns how many."""
+    ledger = open_store(store)
+    chosen = [
+        diagnosis
+        for diagnosis in reversed(ledger.all())
+        if (asset is None or diagnosis.asset == asset) and (verdict is None or diagnosis.verdict == verdict)
+    ][:last]
+    write_report(((diagnosis, ledger.evidence(diagnosis)) for diagnosis in chosen), out, progress=progress)
+    return len(chosen)
+
+
+def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """JSON contract of ``camvib diagnose``, one recording."""
+    record = asdict(diagnosis)
+    keys = ("recording", "asset", "verdict", "label", "probabilities", "reason", "remedy")
+    more = ("recording_id", "channel", "start_s", "duration_s", "sampling_rate_hz", "unit", "reference", "model")
+    return {
+        **{key: record[key] for key in keys},
+        "regions": [dict(region) for region in record["regions"]],
+        **{key: record[key] for key in more},
+        "findings": [finding["message"] for finding in record["findings"]],
+        "warnings": list(record["warnings"]),
+    }
+
+
+def export_spectrograms(
+    path: Path, out: Path, settings: SpectrogramSettings, *, progress: bool = True, **declared: Any
+) -> tuple[list[Path], list[CamvibError]]:
+    """Draw a recording to a PNG, or every recording of a folder to PNGs in a folder.
+
+    Returns
+    -------
+    written : list of Path
+    failed : list of CamvibError
+        What could not be read or drawn; the rest is written all the same.
+    """
+    entries = list(expand([path], **declared))
+    written: list[Path] = []
+    failed: list[CamvibError] = []
+    for entry in tqdm(entries, desc="spectrograms", disable=not progress, delay=2):
+        try:
+            if isinstance(entry, CamvibError):
+                raise entry
+            recording = entry.load()
+            name = f"{recording.channel}, {recording.start_s:g}–{recording.start_s + recording.duration_s:g} s"
+            stem = f"{entry.file.stem}_{recording.id[:6]}.png" if path.is_dir() else ""
+            target = out / stem if stem else out
+            target.parent.mkdir(parents=True, exist_ok=True)
+            picture = spectrogram(recording, settings)
+            written.append(spectrogram_png(picture, target, title=f"{entry.file.name}: {name}"))
+        except CamvibError as error:
+            failed.append(error)
+    return written, failed

@@ -1,0 +1,207 @@
+"""The ledger: each recording is diagnosed once by each model with each settings, whatever is killed when.
+
+A diagnosis is done when its row is there. Its evidence file is written first, under a temporary
+name, then renamed; so a kill leaves either nothing or an evidence file that the next run replaces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import JSON, String, UniqueConstraint, create_engine, event, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from camvib.errors import StoreError
+from camvib.records import ActivationMap, Diagnosis, Evidence, Finding, Region, Spectrogram
+
+SCHEMA = 1
+_IN_BATCH = 500  # SQLite takes at most 999 bound values
+
+
+class _Base(DeclarativeBase):
+    pass
+
+
+class _Schema(_Base):
+    __tablename__ = "schema_version"
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+class _Row(_Base):
+    __tablename__ = "diagnoses"
+    __table_args__ = (UniqueConstraint("recording_id", "model", "settings_digest"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recording_id: Mapped[str] = mapped_column(String(64), index=True)
+    model: Mapped[str] = mapped_column(String(64))
+    settings_digest: Mapped[str] = mapped_column(String(64))
+    asset: Mapped[str] = mapped_column(String(255), index=True)
+    verdict: Mapped[str] = mapped_column(String(16), index=True)
+    label: Mapped[str] = mapped_column(String(255))
+    record: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class Store:
+    """Diagnoses in a database, their evidence as files beside it.
+
+    Parameters
+    ----------
+    url : str or Path
+        SQLAlchemy URL, or the path of an SQLite file.
+    evidence : Path, optional
+        Folder of the evidence files; by default ``evidence/`` beside an SQLite file.
+
+    Raises
+    ------
+    StoreError
+        The database cannot be opened, or a newer camvib wrote it.
+    """
+
+    def __init__(self, url: str | Path, evidence: Path | None = None) -> None:
+        if "://" not in str(url):
+            path = Path(url).resolve()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            evidence = evidence or path.parent / "evidence"
+            url = f"sqlite:///{path}"
+        if evidence is None:
+            raise StoreError(f"{url}: no folder for the evidence files", "Name one beside a database URL")
+        self.folder = evidence
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(str(url))
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _patient_sqlite)
+        try:
+            self._open()
+        except SQLAlchemyError as error:
+            raise StoreError(f"{url}: {error}", "Check the path or URL, and that it is a camvib store") from error
+
+    def _open(self) -> None:
+        fresh = not inspect(self._engine).has_table("schema_version")
+        _Base.metadata.create_all(self._engine)
+        with Session(self._engine) as session, session.begin():
+            version = session.scalar(select(_Schema.version))
+            if version is None and fresh:
+                session.execute(self._insert(_Schema).values(version=SCHEMA).on_conflict_do_nothing())
+            elif version != SCHEMA:
+                raise StoreError(f"the store has schema {version}, this camvib knows {SCHEMA}", "Update camvib")
+
+    def _insert(self, table: type[_Base]) -> Any:
+        dialect = {"sqlite": sqlite, "postgresql": postgresql}.get(self._engine.dialect.name)
+        if dialect is None:
+            raise StoreError(f"database {self._engine.dialect.name!r}", "Use SQLite or PostgreSQL")
+        return dialect.insert(table)
+
+    def find(self, recording_ids: Iterable[str], model: str, settings_digest: str) -> dict[str, Diagnosis]:
+        """Diagnoses that are there already, by recording id."""
+        wanted = list(dict.fromkeys(recording_ids))
+        found: dict[str, Diagnosis] = {}
+        with Session(self._engine) as session:
+            for first in range(0, len(wanted), _IN_BATCH):
+                query = select(_Row).where(
+                    _Row.recording_id.in_(wanted[first : first + _IN_BATCH]),
+                    _Row.model == model,
+                    _Row.settings_digest == settings_digest,
+                )
+                found.update({row.recording_id: _from_record(row.record) for row in session.scalars(query)})
+        return found
+
+    def save(self, diagnosis: Diagnosis, evidence: Evidence | None = None) -> None:
+        """Store a diagnosis and its evidence; one that is there already stays."""
+        if evidence is not None:
+            _write_evidence(evidence, self._evidence_path(diagnosis))
+        row = {
+            "recording_id": diagnosis.recording_id,
+            "model": diagnosis.model,
+            "settings_digest": diagnosis.settings_digest,
+            "asset": diagnosis.asset,
+            "verdict": diagnosis.verdict,
+            "label": diagnosis.label,
+            "record": asdict(diagnosis),
+        }
+        with Session(self._engine) as session, session.begin():
+            session.execute(self._insert(_Row).values(row).on_conflict_do_nothing())
+
+    def all(self) -> list[Diagnosis]:
+        """Every diagnosis, oldest first."""
+        with Session(self._engine) as session:
+            return [_from_record(row.record) for row in session.scalars(select(_Row).order_by(_Row.id))]
+
+    def evidence(self, diagnosis: Diagnosis) -> Evidence | None:
+        """Pictures behind a diagnosis; None where there are none (refused)."""
+        path = self._evidence_path(diagnosis)
+        return _read_evidence(path) if path.is_file() else None
+
+    def _evidence_path(self, diagnosis: Diagnosis) -> Path:
+        name = f"{diagnosis.recording_id}-{diagnosis.model}-{diagnosis.settings_digest}.npz"
+        return self.folder / diagnosis.recording_id[:2] / name
+
+
+def _patient_sqlite(connection: Any, _: Any) -> None:
+    """Let writers wait for each other instead of failing, and readers never wait."""
+    connection.execute("PRAGMA busy_timeout = 30000")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _from_record(record: dict[str, Any]) -> Diagnosis:
+    parts = dict(record)
+    parts["regions"] = tuple(Region(**region) for region in parts["regions"])
+    parts["findings"] = tuple(Finding(**finding) for finding in parts["findings"])
+    parts["warnings"] = tuple(parts["warnings"])
+    return Diagnosis(**parts)
+
+
+def _write_evidence(evidence: Evidence, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.tmp.npz")
+    spectrogram, activation = evidence.spectrogram, evidence.contrast
+    np.savez_compressed(
+        draft,
+        spectrogram_db=spectrogram.values_db.astype(np.float16),
+        frequency_hz=spectrogram.frequency_hz,
+        time_s=spectrogram.time_s,
+        map=activation.values.astype(np.float32),
+        map_frequency_hz=activation.frequency_hz,
+        map_time_s=activation.time_s,
+        waveform_low=evidence.waveform_low.astype(np.float32),
+        waveform_high=evidence.waveform_high.astype(np.float32),
+        spectrum_hz=evidence.spectrum_hz,
+        spectrum_db=evidence.spectrum_db.astype(np.float32),
+        about=json.dumps(
+            {
+                "unit": spectrogram.unit,
+                "label": activation.label,
+                "reference": activation.reference,
+                "bias": activation.bias,
+            }
+        ),
+    )
+    os.replace(draft, path)
+
+
+def _read_evidence(path: Path) -> Evidence:
+    with np.load(path, allow_pickle=False) as stored:
+        about = json.loads(str(stored["about"]))
+        return Evidence(
+            spectrogram=Spectrogram(
+                stored["spectrogram_db"].astype(np.float32), stored["frequency_hz"], stored["time_s"], about["unit"]
+            ),
+            contrast=ActivationMap(
+                stored["map"],
+                stored["map_frequency_hz"],
+                stored["map_time_s"],
+                about["label"],
+                about["reference"],
+                about["bias"],
+            ),
+            waveform_low=stored["waveform_low"],
+            waveform_high=stored["waveform_high"],
+            spectrum_hz=stored["spectrum_hz"],
+            spectrum_db=stored["spectrum_db"],
+        )

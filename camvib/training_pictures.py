@@ -1,0 +1,61 @@
+"""Pictures of a training: confusion matrix, a spectrogram and a map of each class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camvib.cam import contrast, regions
+from camvib.evaluation.splits import Split
+from camvib.inference import Model
+from camvib.pictures import confusion_png, map_png, spectrogram_png
+from camvib.records import Spectrogram
+from camvib.training_data import TrainingData
+
+SPECTROGRAMS_A_CLASS = 3
+
+
+def write_pictures(model: Model, data: TrainingData, split: Split, figures: dict[str, Any], out: Path) -> None:
+    """Write figures/ (confusion matrix, a test recording's map a class) and spectrograms/ (a sample a class)."""
+    (out / "figures").mkdir(exist_ok=True)
+    (out / "spectrograms").mkdir(exist_ok=True)
+    confusion_png(np.array(figures["confusion"]), figures["confusion_labels"], out / "figures" / "confusion_matrix.png")
+    labels = np.asarray(data.labels)
+    for label in sorted(set(data.labels)):
+        for order, recording in enumerate(np.flatnonzero(labels == label)[:SPECTROGRAMS_A_CLASS]):
+            name = f"{_slug(label)}_{order + 1}.png"
+            title = f"{label}: {data.files[recording]}"
+            spectrogram_png(_picture(model, data, recording)[0], out / "spectrograms" / name, title=title)
+        tested = split.test[labels[split.test] == label]
+        if len(tested):
+            _write_map(model, data, int(tested[0]), label, out / "figures" / f"map_{_slug(label)}.png")
+
+
+def _picture(model: Model, data: TrainingData, recording: int) -> tuple[Spectrogram, Any]:
+    """Spectrogram and prediction of a recording's first window."""
+    window = data.windows_of(np.array([recording]))[:1]
+    predicted = model.predict(data.windows[window])
+    centres = model.diagnoser.spectrogram.axes.centres()
+    image = Spectrogram(predicted.spectrogram_db[0], centres.frequency_hz, centres.time_s, data.unit)
+    return image, predicted
+
+
+def _write_map(model: Model, data: TrainingData, recording: int, label: str, path: Path) -> None:
+    picture, predicted = _picture(model, data, recording)
+    shown = next((part for part in label.split("+") if part in model.classes), model.classes[-1])
+    reference = model.healthy if shown != model.healthy else ""
+    if not reference and not model.is_multilabel:
+        order = np.argsort(-predicted.logits[0])
+        reference = next(model.classes[i] for i in order if model.classes[i] != shown)
+    axes = model.map_axes(predicted.maps)
+    activation = contrast(predicted.maps[0], predicted.logits[0], model.classes, shown, reference, axes)
+    against = f" against {reference}" if reference else ""
+    title = f"{shown}{against}, {activation.logit:+.2f} logits: {data.files[recording]}"
+    found = regions(activation, axes, threshold=model.settings.diagnosis.region_threshold)
+    map_png(picture, activation, found, path, title=title)
+
+
+def _slug(label: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_+" else "-" for c in label)

@@ -20,11 +20,12 @@ from typing import Any
 from camvib.errors import CamvibError, EmptyFile, MissingMetadata, ReadError, UnitError, UnknownFormat
 from camvib.readers._blocks import not_finite, scaled
 from camvib.readers._channel import DECLARE_UNIT, Channel, Rate, resolve_rate
-from camvib.readers._names import comparable, split_name
+from camvib.readers._names import comparable, is_time, split_name
+from camvib.readers._text import parse_date
 from camvib.records import Recording, file_sha256
 from camvib.units import parse_unit
 
-__all__ = ["Channel", "Rate", "describe", "read", "read_channels", "recordings_of"]
+__all__ = ["Channel", "Rate", "describe", "is_time", "parse_date", "read", "read_channels", "recordings_of"]
 
 _HEAD_BYTES = 4096
 _NOT_VIBRATION = ("time",)

@@ -1,0 +1,340 @@
+"""A labelled set: a folder with labels.csv, one row a recording or a stretch of one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from tqdm import tqdm
+
+from camvib.errors import CamvibError, LabelsError, ReadError
+from camvib.labels import LABELS, SEGMENTS, WHY_GROUPS, Row, read_rows, with_segments
+from camvib.readers import Channel, is_time, read_channels, recordings_of
+from camvib.records import Recording, file_sha256
+
+_SKIPPED_FOLDERS = {"twins", "masks", "__pycache__", "__MACOSX"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recording of a set: where it lies, what it is, and what is declared about it.
+
+    Attributes
+    ----------
+    file : Path
+    label, group : str
+        Empty where a folder without labels is diagnosed.
+    channel, sampling_rate_hz, unit, asset, start_s, end_s, recorded_at
+        As declared in labels.csv; see `camvib.readers.read`.
+    attributes : dict of str to str
+        All other columns: operating conditions and descriptions.
+    """
+
+    file: Path
+    label: str = ""
+    group: str = ""
+    channel: str | None = None
+    sampling_rate_hz: float | None = None
+    unit: str | None = None
+    asset: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+    recorded_at: datetime | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    def recordings(self) -> Iterator[Recording]:
+        """Read it: one recording a channel, if none is named."""
+        yield from self._from(*_open(self.file))
+
+    def load(self) -> Recording:
+        """Read its only recording.
+
+        Raises
+        ------
+        ReadError, UnitError
+            See `camvib.readers.read`.
+        LabelsError
+            No channel is named, and there are several.
+        """
+        first, *others = self.recordings()
+        if others:
+            names = ", ".join(recording.channel for recording in (first, *others)[:12])
+            raise LabelsError(f"{self.file}: {len(others) + 1} channels: {names}", _CHOOSE)
+        return first
+
+    def _from(self, channels: Sequence[Channel], content_sha256: str) -> Iterator[Recording]:
+        return recordings_of(
+            self.file, channels, content_sha256, channel=self.channel, sampling_rate_hz=self.sampling_rate_hz,
+            unit=self.unit, start_s=self.start_s, end_s=self.end_s, asset=self.asset, recorded_at=self.recorded_at,
+        )  # fmt: skip
+
+
+_CHOOSE = "Choose one: --channel NAME, or a column channel in labels.csv"
+
+
+def _open(file: Path) -> tuple[list[Channel], str]:
+    channels = read_channels(file)
+    return channels, file_sha256(file)
+
+
+def recordings(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Recording | CamvibError]]:
+    """Read entries one after the other; an unreadable one gives its error, and the rest goes on.
+
+    Neighbouring entries of the same file read it once.
+    """
+    opened: Path | None = None
+    content: tuple[list[Channel], str] | CamvibError = ([], "")
+    for entry in entries:
+        if entry.file != opened:
+            opened = entry.file
+            try:
+                content = _open(entry.file)
+            except CamvibError as error:
+                content = error
+        if isinstance(content, CamvibError):
+            yield entry, content
+            continue
+        try:
+            for recording in entry._from(*content):
+                yield entry, recording
+        except CamvibError as error:
+            yield entry, error
+
+
+class LabelledSet:
+    """Entries of one folder.
+
+    Attributes
+    ----------
+    folder : Path
+    entries : tuple of Entry
+    warnings : tuple of str
+        What was left out and why.
+    """
+
+    def __init__(self, folder: Path, entries: Iterable[Entry], warnings: Iterable[str] = ()) -> None:
+        self.folder = Path(folder)
+        self.entries = tuple(entries)
+        self.warnings = tuple(warnings)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        channel: str | None = None,
+        unit: str | None = None,
+        sampling_rate_hz: float | None = None,
+        group_column: str | None = None,
+        extra_columns: bool = False,
+    ) -> LabelledSet:
+        """Read labels.csv (and segments.csv) of a folder; no recording is opened, unless a channel must be chosen.
+
+        Parameters
+        ----------
+        folder : Path
+        channel, unit, sampling_rate_hz
+            Declared for all rows that do not state their own.
+        group_column : str, optional
+            Column that holds the groups, instead of ``group``.
+        extra_columns : bool
+            Keep columns that are not known as attributes.
+
+        Raises
+        ------
+        LabelsError
+            labels.csv is missing, empty or malformed; files are missing; only one label or group.
+        """
+        folder = Path(folder)
+        _check_folder(folder)
+        warnings: list[str] = []
+        rows = read_rows(folder / LABELS, group_column=group_column, extra_columns=extra_columns)
+        rows = with_segments(folder, rows, warnings, extra_columns, strict=True)
+        _check_rows(folder, rows)
+        entries = [_entry(folder, row, channel, unit, sampling_rate_hz) for row in rows]
+        for row, entry in zip(rows, entries, strict=True):
+            _check_channel(folder, row, entry)
+        return cls(folder, entries, warnings)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, sorted."""
+        return tuple(sorted({entry.label for entry in self.entries}))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What must not be split, sorted."""
+        return tuple(sorted({entry.group for entry in self.entries}))
+
+    def recordings(self) -> Iterator[tuple[Entry, Recording | CamvibError]]:
+        """Read all entries; one bad file never stops the others."""
+        return recordings(self.entries)
+
+    def digest(self) -> str:
+        """Hash rows and contents: SHA-256 in hexadecimal digits, the same wherever the folder lies."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        total = hashlib.sha256()
+        files = sorted({entry.file for entry in self.entries})
+        for file in tqdm(files, desc="hashing recordings", unit="file", delay=2, leave=False):
+            total.update(f"{_relative(file, self.folder)} {file_sha256(file)}\n".encode())
+        for entry in self.entries:
+            row = {name: value for name, value in vars(entry).items() if name not in ("file", "attributes")}
+            total.update(f"{_relative(entry.file, self.folder)} {row} {sorted(entry.attributes.items())}\n".encode())
+        return total.hexdigest()
+
+
+def expand(
+    paths: Iterable[Path],
+    *,
+    channel: str | None = None,
+    unit: str | None = None,
+    sampling_rate_hz: float | None = None,
+) -> Iterator[Entry]:
+    """List what to diagnose; labels are not needed.
+
+    A folder with labels.csv gives its rows; any other folder its files, except hidden ones, ``twins/``, ``masks/``,
+    ``*.md`` and ``LICENSE*``; a file takes what a labels.csv above it says of it. What is passed here comes first.
+
+    Raises
+    ------
+    LabelsError
+        A folder cannot be read, holds no files, or its labels.csv is malformed.
+    """
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield _single(path, channel, unit, sampling_rate_hz)
+            continue
+        found = list(_walk(path, channel, unit, sampling_rate_hz))
+        if not found:
+            raise LabelsError(f"{path}: no recordings in this folder", "Name a folder or files with recordings")
+        yield from found
+
+
+def _walk(folder: Path, channel: str | None, unit: str | None, rate: float | None) -> Iterator[Entry]:
+    _check_folder(folder)
+    if (folder / LABELS).is_file():
+        for row in with_segments(folder, read_rows(folder / LABELS, strict=False), [], True, strict=False):
+            yield _entry(folder, row, channel, unit, rate, declared_first=True)
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if path.name not in _SKIPPED_FOLDERS:
+                yield from _walk(path, channel, unit, rate)
+        elif path.suffix.lower() != ".md" and not path.name.startswith("LICENSE") and path.name != SEGMENTS:
+            yield _single(path, channel, unit, rate)
+
+
+def _single(path: Path, channel: str | None, unit: str | None, rate: float | None) -> Entry:
+    """Look a file up in the labels.csv of its folder, or of one of three above."""
+    for folder in list(path.absolute().parents)[:4]:
+        if not (folder / LABELS).is_file():
+            continue
+        try:
+            rows = read_rows(folder / LABELS, strict=False)
+        except LabelsError:  # it may describe something else; whoever names the folder itself is told
+            break
+        name = path.absolute().relative_to(folder).as_posix()
+        row = next((row for row in rows if row.file == name), None)
+        if row is None:
+            break
+        whole = Entry(
+            path,
+            row.label,
+            row.group,
+            row.channel,
+            row.sampling_rate_hz,
+            row.unit,
+            row.asset,
+            recorded_at=row.recorded_at,
+            attributes=row.attributes,
+        )
+        return _declared(whole, channel, unit, rate)
+    return Entry(path, channel=channel, unit=unit, sampling_rate_hz=rate)
+
+
+def _declared(entry: Entry, channel: str | None, unit: str | None, rate: float | None) -> Entry:
+    from dataclasses import replace
+
+    return replace(
+        entry,
+        channel=channel or entry.channel,
+        unit=unit or entry.unit,
+        sampling_rate_hz=rate or entry.sampling_rate_hz,
+    )
+
+
+def _entry(
+    folder: Path, row: Row, channel: str | None, unit: str | None, rate: float | None, declared_first: bool = False
+) -> Entry:
+    entry = Entry(
+        folder / row.file, row.label, row.group, row.channel or channel, row.sampling_rate_hz or rate, row.unit or unit,
+        row.asset, row.start_s, row.end_s, row.recorded_at, row.attributes,
+    )  # fmt: skip
+    return _declared(entry, channel, unit, rate) if declared_first else entry
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise LabelsError(f"{folder}: {what}; a labelled set is a folder", "Name the folder that holds labels.csv")
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise LabelsError(f"{folder}: {error.strerror}", "Grant the permission to read the folder") from error
+
+
+def _check_rows(folder: Path, rows: Sequence[Row]) -> None:
+    table = folder / LABELS
+    missing = sorted({row.file for row in rows if not (folder / row.file).is_file()})
+    if missing:
+        archives = ", ".join(path.name for path in folder.glob("*.zip"))
+        raise LabelsError(
+            f"{table}: {len(missing)} files are missing: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}",
+            f"Unpack {archives} into a copy of this folder" if archives else "Copy them there, or remove their rows",
+        )
+    seen: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        key = (row.file, row.channel, row.start_s, row.end_s)
+        if key in seen:
+            raise LabelsError(
+                f"{table}: rows {seen[key].line} and {row.line} are the same stretch of {row.file} "
+                f"(labels {seen[key].label!r}, {row.label!r})",
+                "Remove one of them",
+            )
+        seen[key] = row
+    if len({row.label for row in rows}) < 2:
+        raise LabelsError(
+            f"{table}: all {len(rows)} rows have the label {rows[0].label!r}", "Add recordings of another class"
+        )
+    if len({row.group for row in rows}) < 2:
+        raise LabelsError(f"{table}: all {len(rows)} rows are of one group, {rows[0].group!r}", WHY_GROUPS)
+
+
+def _check_channel(folder: Path, row: Row, entry: Entry) -> None:
+    """Ask for a channel where labels.csv lists several and none is chosen."""
+    listed = [
+        name for name in re.split(r"[;,]", row.attributes.get("channels", "")) if name.strip() and not is_time(name)
+    ]
+    if entry.channel is not None or len(listed) < 2:
+        return
+    try:
+        names = [channel.name for channel in read_channels(entry.file)]
+    except ReadError:
+        names = [name.strip() for name in listed]
+    if len(names) > 1:
+        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+        raise LabelsError(f"{folder / LABELS}: {row.file} has several channels: {shown}", _CHOOSE)
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name

@@ -39,9 +39,9 @@ class InputSpec:
         A recording shorter than this gives no window.
     channel : str or None
     level_db : (float, float) or None
-        Lowest and highest level seen, 20 log10 of the RMS without mean, re 1 `unit`.
+        Lowest and highest level seen, as `level_db` gives it, re 1 `unit`.
     high_share_db : (float, float) or None
-        Lowest and highest share of power above an eighth of the sampling rate, 10 log10.
+        Lowest and highest share of power above an eighth of the sampling rate, as `high_share_db` gives it.
     """
 
     sampling_rate_hz: float
@@ -143,21 +143,21 @@ def resample(recording: Recording, sampling_rate_hz: float, max_term: int = 1000
 
 
 def level_db(samples: NDArray[np.floating]) -> float:
-    """Level without the mean: 20 log10 of the standard deviation, -400 for none."""
-    return 20 * math.log10(max(float(np.std(np.asarray(samples, np.float64))), 1e-20))
+    """Usual level, 20 log10 of the RMS without mean: the median over some 64 stretches, so that knocks do not count."""
+    return 20 * math.log10(max(float(np.median(np.std(_stretches(samples), axis=1))), 1e-20))
 
 
 def high_share_db(samples: NDArray[np.floating]) -> float:
-    """Share of power above an eighth of the sampling rate, 10 log10.
+    """Share of power above an eighth of the sampling rate, 10 log10, in the median spectrum of the same stretches."""
+    stretches = _stretches(samples)
+    centred = stretches - stretches.mean(axis=1, keepdims=True)
+    power = np.median(np.abs(np.fft.rfft(centred * hann(stretches.shape[1], sym=False))) ** 2, axis=0)
+    return 10 * math.log10(max(float(power[len(power) // 4 :].sum()), 1e-30) / max(float(power.sum()), 1e-30))
 
-    The median over 16 stretches, so that single impacts do not count.
-    """
-    x = np.asarray(samples, np.float64)
-    length = len(x) // 16
-    stretches = x[: 16 * length].reshape(16, length)
-    window = hann(length, sym=False)
-    power = np.median(np.abs(np.fft.rfft((stretches - stretches.mean(1, keepdims=True)) * window)) ** 2, axis=0)
-    return 10 * math.log10(max(float(power[length // 8 :].sum()), 1e-30) / max(float(power.sum()), 1e-30))
+
+def _stretches(samples: NDArray[np.floating]) -> NDArray[np.float64]:
+    length = max(32, len(samples) // 64)
+    return np.asarray(samples[: len(samples) // length * length], np.float64).reshape(-1, length)
 
 
 def _against_spec(recording: Recording, spec: InputSpec, s: QualitySettings) -> list[Finding]:

@@ -21,8 +21,8 @@ class WaveformModel(PythonModel):
         """Read the model folder that travels with the version."""
         self._model = load_model(Path(context.artifacts["model"]))
 
-    def predict(  # type: ignore[no-untyped-def]  # MLflow reads a type here as a schema of its own
-        self, context: PythonModelContext, model_input, params: dict[str, Any] | None = None
+    def predict(
+        self, context: PythonModelContext, model_input: np.ndarray, params: dict[str, Any] | None = None
     ) -> dict[str, NDArray[np.floating]]:
         """Classify windows, shape (batch, n), in the unit and at the sampling rate that model.json names.
 

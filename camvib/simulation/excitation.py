@@ -101,9 +101,12 @@ class ExcitationFamily:
         return harmonics * rng.uniform(*self.drive_share)
 
 
+SHOP_FLOOR = ExcitationFamily()
+
+
 def _add_knock(rng: np.random.Generator, motion: NDArray[np.float64]) -> None:
     """Add a decaying burst of band-passed noise, 2 to 10 times the random part's level, in place."""
-    first = rng.integers(0, len(motion))
+    first = int(rng.integers(0, len(motion)))
     decay_s = rng.uniform(0.015, 0.12)
     centre_hz = log_uniform(rng, 60, 900)
     size = rng.uniform(2, 10)

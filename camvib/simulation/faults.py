@@ -124,20 +124,17 @@ class LooseClamp:
         Stiffness that is added beyond the play.
     play : float
         Half of the free play over half the RMS rotation that the softer clamp would have.
-    dissipation : float
-        Loss of the contact, per RMS rate of that rotation.
     """
 
     label: ClassVar[str] = "loose_clamp"
     kappa: float
     contact_kappa: float
     play: float
-    dissipation: float = 0.2
 
     @classmethod
     def draw(cls, rng: np.random.Generator, duration_s: float) -> LooseClamp:
         """Draw a loose clamp."""
-        return cls(log_uniform(rng, 9, 43), log_uniform(rng, 18, 90), rng.uniform(0.2, 1.2), rng.uniform(0.05, 0.4))
+        return cls(log_uniform(rng, 9, 43), log_uniform(rng, 18, 90), rng.uniform(0.2, 1.2))
 
     def alter(self, beam: Cantilever) -> Cantilever:
         """Return the beam with the softer clamp."""
@@ -151,9 +148,8 @@ class LooseClamp:
         """Return one stop for each direction of rotation."""
         rotation = beam.modes.root_rotation()
         stiffness = _in_series(beam.clamp_stiffness(self.contact_kappa), rotation, beam.modes, n_modes)
-        soft = beam.clamp_stiffness_nm_per_rad
-        gap, loss = 0.5 * self.play * rms / soft, self.dissipation * soft / rms_rate
-        return tuple(OneSidedSpring(side * rotation[:n_modes], stiffness, gap, loss) for side in (1.0, -1.0))
+        gap = 0.5 * self.play * rms / beam.clamp_stiffness_nm_per_rad
+        return tuple(OneSidedSpring(side * rotation[:n_modes], stiffness, gap) for side in (1.0, -1.0))
 
 
 @dataclass(frozen=True)

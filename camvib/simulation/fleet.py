@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from camvib.errors import SettingsError
 from camvib.simulation.beam import Cantilever
-from camvib.simulation.excitation import ExcitationFamily, Range, log_uniform
+from camvib.simulation.excitation import SHOP_FLOOR, ExcitationFamily, Range, log_uniform
 from camvib.simulation.faults import FAULTS, Fault
 from camvib.simulation.twins import MAX_MODES, RecordingSpec, Rendering, Specimen, evidence_mask, noise_floor, render
 
@@ -28,7 +28,11 @@ CHANNEL, UNIT = "acceleration", "m/s2"
 LABEL_COLUMNS = ("file", "label", "group", "channel", "sampling_rate_hz", "unit", "asset", "recorded_at")
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 _SPECIMEN, _RECORDING, _FAULTS, _ORDER = range(4)  # random streams; _RECORDING is split again by the rendering
-_Item, _Result = TypeVar("_Item"), TypeVar("_Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+NOMINAL_BEAM = Cantilever(0.5, 0.03, 0.003, 205e9, 7850.0)  # as in data/rigs/cantilever.toml
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Family:
     excitation : ExcitationFamily
     """
 
-    beam: Cantilever = Cantilever(0.5, 0.03, 0.003, 205e9, 7850.0)
+    beam: Cantilever = NOMINAL_BEAM
     geometry_spread: float = 0.03
     modulus_spread: float = 0.02
     gain_spread: float = 0.05
@@ -62,7 +66,7 @@ class Family:
     damping_ratio: Range = (0.003, 0.012)
     sensor_mass_ratio: Range = (0.008, 0.017)
     snr_db: Range = (10.0, 30.0)
-    excitation: ExcitationFamily = ExcitationFamily()
+    excitation: ExcitationFamily = SHOP_FLOOR
 
     def specimen(self, name: str, rng: np.random.Generator) -> Specimen:
         """Draw one specimen."""
@@ -304,7 +308,7 @@ def _evidence_grid(plan: FleetPlan) -> _Grid:
     from camvib.settings import SpectrogramSettings
     from camvib.spectrograms import SpectrogramLayer
 
-    layer = SpectrogramLayer(SpectrogramSettings(window_s=plan.duration_s), plan.sampling_rate_hz)
+    layer = SpectrogramLayer(SpectrogramSettings.model_validate({"window_s": plan.duration_s}), plan.sampling_rate_hz)
 
     def power(signals: NDArray[np.float32]) -> NDArray[np.floating]:
         with torch.inference_mode():
@@ -323,9 +327,8 @@ def _write_recording(plan: FleetPlan, out: Path, grid: _Grid | None, index: int)
         np.savez(out / folder / name, acceleration=signal, sampling_rate_hz=rate, unit=np.array(UNIT))
     share = float("nan")
     if grid:
-        mask = evidence_mask(
-            *grid.power(rendering.acceleration), noise_floor(rendering.noise_rms, plan.sampling_rate_hz)
-        )
+        faulty, twin = grid.power(rendering.acceleration)
+        mask = evidence_mask(faulty, twin, noise_floor(rendering.noise_rms, plan.sampling_rate_hz))
         share = float(np.mean(mask != 0))
         np.savez_compressed(out / "masks" / name, evidence=mask, frequency_hz=grid.frequency_hz, time_s=grid.time_s)
     faults = json.dumps([{"label": fault.label, **asdict(fault)} for fault in spec.faults])  # type: ignore[call-overload]

@@ -1,7 +1,10 @@
 """Time stepping of a modal model with one-sided springs, compiled with numba.
 
 Each step turns every mode by its exact damped rotation and adds the forces as impulses, half before and half
-after the turn (Strang splitting, second order): without contact forces nothing is stiff and nothing drifts.
+after the turn (Strang splitting): free motion is exact, whatever the step. Between two impulses a mode lags behind
+its true deflection by h² F / 12. Forces and accelerations are taken at the true one, which makes the scheme fourth
+order while a contact stays closed or open (Takahashi and Imada, Journal of the Physical Society of Japan 53 (1984)
+3765; Rowlands, Journal of Computational Physics 97 (1991) 235) and costs one more look at each spring.
 """
 
 from __future__ import annotations
@@ -196,33 +199,44 @@ def _rotation(omega: NDArray[np.float64], zeta: NDArray[np.float64], step_s: flo
     ])  # fmt: skip
 
 
+@njit(cache=True, nogil=True)
+def _push(law, u, rate, gate):  # type: ignore[no-untyped-def]
+    """Force of one spring."""
+    if u <= law[1]:
+        return 0.0
+    return -law[0] * (u - law[1]) * max(0.0, 1.0 + law[2] * rate) * gate
+
+
 # No fast math: a run with a spring that does not act is bit for bit the run without it, which the twins rely on.
 @njit(cache=True, nogil=True)
 def _march(turn, omega2, damping, participation, sensor, base, step, q, coupling, law, gates, out, squares):  # type: ignore[no-untyped-def]
     n_modes, n_springs = q.shape[0], law.shape[0]
-    v = np.zeros(n_modes)
-    force = np.empty(n_modes)
+    v, force = np.zeros(n_modes), np.empty(n_modes)
+    u, rate, push = np.empty(n_springs), np.empty(n_springs), np.empty(n_springs)
+    load, gram = coupling @ participation, coupling @ coupling.T
+    lag = step * step / 12.0
     for n in range(base.shape[0]):
+        for s in range(n_springs):
+            u[s], rate[s] = 0.0, 0.0
+            for m in range(n_modes):
+                u[s] += coupling[s, m] * q[m]
+                rate[s] += coupling[s, m] * v[m]
+            squares[0, s] += u[s] * u[s]
+            squares[1, s] += rate[s] * rate[s]
+            push[s] = _push(law[s], u[s], rate[s], gates[s, n])
         for m in range(n_modes):
             force[m] = -participation[m] * base[n]
         for s in range(n_springs):
-            u, rate = 0.0, 0.0
+            pull = -load[s] * base[n]
+            for r in range(n_springs):
+                pull += gram[s, r] * push[r]
+            corrected = _push(law[s], u[s] + lag * pull, rate[s] + 0.5 * step * pull, gates[s, n])
             for m in range(n_modes):
-                u += coupling[s, m] * q[m]
-                rate += coupling[s, m] * v[m]
-            squares[0, s] += u * u
-            squares[1, s] += rate * rate
-            if u > law[s, 1]:
-                push = -law[s, 0] * (u - law[s, 1]) * max(0.0, 1.0 + law[s, 2] * rate) * gates[s, n]
-                for m in range(n_modes):
-                    force[m] += coupling[s, m] * push
-        acceleration = base[n]
+                force[m] += coupling[s, m] * corrected
+        out[n] = base[n]
         for m in range(n_modes):
             half = 0.5 * step * force[m]
-            v_now = v[m] + half
-            acceleration += sensor[m] * (force[m] - damping[m] * v_now - omega2[m] * q[m])
-            v_kicked = v_now + half
-            q_now = q[m]
-            q[m] = turn[0, m] * q_now + turn[1, m] * v_kicked
-            v[m] = turn[2, m] * q_now + turn[3, m] * v_kicked
-        out[n] = acceleration
+            deflection = q[m] + lag * force[m]
+            out[n] += sensor[m] * (force[m] - damping[m] * (v[m] + half) - omega2[m] * deflection)
+            kicked = v[m] + 2.0 * half
+            q[m], v[m] = turn[0, m] * q[m] + turn[1, m] * kicked, turn[2, m] * q[m] + turn[3, m] * kicked

@@ -11,13 +11,14 @@ import scipy.ndimage
 from numpy.typing import ArrayLike, NDArray
 
 from camvib.simulation.beam import Cantilever
-from camvib.simulation.excitation import ExcitationFamily
+from camvib.simulation.excitation import SHOP_FLOOR, ExcitationFamily
 from camvib.simulation.faults import Fault, label_of
 from camvib.simulation.integrate import Clock, ModalModel, OneSidedSpring, Response, march
 
 EVIDENCE_DB = 6.0
 FLOOR_FACTOR = 2.0  # the noise floor of the evidence mask, over the noise's mean power density
 MAX_MODES = 24
+_TINY = np.finfo(np.float64).tiny  # digital silence in both is no evidence
 _EXCITATION, _NOISE = 0, 1  # random streams of one recording
 
 
@@ -61,7 +62,7 @@ class RecordingSpec:
 
     specimen: Specimen
     faults: tuple[Fault, ...] = ()
-    excitation: ExcitationFamily = ExcitationFamily()
+    excitation: ExcitationFamily = SHOP_FLOOR
     seed: tuple[int, ...] = (0,)
     modulus_factor: float = 1.0
     snr_db: float = 20.0
@@ -141,7 +142,7 @@ def render(spec: RecordingSpec, variants: Sequence[tuple[Fault, ...]], clock: Cl
     healthy = _run(spec, beam, n_modes, base, clock, idle)
     size = {fault: (rms, rate) for fault, rms, rate in zip(watched, healthy.rms, healthy.rms_rate, strict=True)}
 
-    clean = {(): clock.decimate(healthy.acceleration)}
+    clean: dict[tuple[Fault, ...], NDArray[np.float64]] = {(): clock.decimate(healthy.acceleration)}
     for faults in dict.fromkeys(variants):
         if faults:
             altered = functools.reduce(lambda it, fault: fault.alter(it), faults, beam)
@@ -199,10 +200,10 @@ def evidence_mask(
     -------
     ndarray, shape (..., rows, columns), int8
     """
-    smoothed = (
-        scipy.ndimage.uniform_filter(np.asarray(p, np.float64), 3, axes=(-2, -1)) for p in (power_fault, power_twin)
+    fault, twin = (
+        np.maximum(scipy.ndimage.uniform_filter(np.asarray(power, np.float64), 3, axes=(-2, -1)), _TINY)
+        for power in (power_fault, power_twin)
     )
-    fault, twin = (np.maximum(p, np.finfo(np.float64).tiny) for p in smoothed)
     ratio_db = 10 * np.log10(fault / twin)
     seen = (np.abs(ratio_db) > EVIDENCE_DB) & (np.maximum(fault, twin) > floor)
     return np.where(seen, np.sign(ratio_db), 0).astype(np.int8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -263,8 +263,6 @@ def _single(path: Path, channel: str | None, unit: str | None, rate: float | Non
 
 
 def _declared(entry: Entry, channel: str | None, unit: str | None, rate: float | None) -> Entry:
-    from dataclasses import replace
-
     return replace(
         entry,
         channel=channel or entry.channel,

@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 import math
-import os
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ LABELS, SEGMENTS = "labels.csv", "segments.csv"
 FORM = "docs/how-to/own-data.md describes the columns"
 WHY_GROUPS = (
     "Add a column group that names what must not be split between training and test: specimen, machine, bearing or "
-    "session. Recordings of one machine resemble each other, so a split inside a group measures recognition, not diagnosis"
+    "session. Recordings of one machine resemble each other: a split inside a group measures recognition, not diagnosis"
 )
 
 _ALIASES = {"fs_hz": "sampling_rate_hz", "fs": "sampling_rate_hz"}
@@ -152,10 +152,10 @@ def _check_columns(
     for name in columns:
         if name in KNOWN or name.lower() in _DESCRIPTIVE or name == group_column or not name:
             continue
-        near_known = difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.8)
-        if near_known or not _CONDITION.match(name):
-            hint = near_known or difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.5)
-            meant = f"did you mean {hint[0]!r}? " if hint else ""
+        meant_known = difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.8)
+        if meant_known or not _CONDITION.match(name):
+            close = meant_known or difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.5)
+            meant = f"did you mean {close[0]!r}? " if close else ""
             raise LabelsError(
                 f"{table}: unknown column {name!r}",
                 f"{meant}Rename it, or keep it as an attribute: --extra-columns. {FORM}",
@@ -181,7 +181,7 @@ def _row(table: Path, line: int, record: Mapping[str, str], group_column: str, s
     if when and parse_date(when) is None:
         raise LabelsError(f"{where}: recorded_at {when!r} is no date", "Write it as 2024-05-31T14:05:00")
     return Row(
-        file=_inside(record["file"], where), label=record.get("label", ""), group=record.get(group_column, ""), line=line,
+        file=_inside(record["file"], where), line=line, label=record.get("label", ""), group=record.get(group_column, ""),
         channel=record.get("channel") or None, sampling_rate_hz=rate, unit=record.get("unit") or None,
         asset=record.get("asset", ""), start_s=start_s, end_s=end_s, recorded_at=parse_date(when) if when else None,
         attributes={name: value for name, value in record.items() if name not in KNOWN and name},
@@ -206,8 +206,8 @@ def _number(record: Mapping[str, str], name: str, where: str) -> float | None:
 
 def _inside(file: str, where: str) -> str:
     """Return the path with forward slashes, if it stays within the folder."""
-    path = os.path.normpath(file.replace("\\", "/"))
-    if os.path.isabs(path) or re.match(r"^[A-Za-z]:", path) or path.split("/")[0] == "..":
+    path = posixpath.normpath(file.replace("\\", "/"))
+    if path.startswith("/") or re.match(r"^[A-Za-z]:", path) or path.split("/")[0] == "..":
         raise LabelsError(
             f"{where}: {file!r} leads out of the folder", "Give paths relative to the folder of labels.csv"
         )

@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -52,7 +53,7 @@ def read_channels(path: Path) -> list[Channel]:
             f"{path}: the {name} reader cannot be loaded: {error}", f"Install it: pip install camvib[{name}]"
         ) from error
     # A third party's parser may raise anything on a damaged file.
-    except (Exception, MemoryError) as error:  # noqa: BLE001
+    except (Exception, MemoryError) as error:
         raise ReadError(
             f"{path}: damaged, or not {name} as camvib knows it: {type(error).__name__}: {str(error)[:200]}",
             f"Copy the file again, or export it once more; if other software reads it, report it with {name} as format",
@@ -132,7 +133,8 @@ def recordings_of(
         notes += (f"{missing} of {len(cut)} samples are not numbers",) if missing else ()
         yield Recording(
             scaled(cut, scale.factor), rate_hz, scale.si, one.name, str(path), content_sha256, asset,
-            first / rate_hz, recorded_at or one.recorded_at, (*history, *cut_note), (*one.warnings, *unit_notes, *notes),
+            first / rate_hz, recorded_at or one.recorded_at, (*history, *cut_note),
+            (*one.warnings, *unit_notes, *notes),
         )  # fmt: skip
 
 
@@ -145,7 +147,8 @@ def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, 
         The file cannot be read, or states no sampling rate and none is declared.
     """
     path = Path(path)
-    rows, warnings = [], list[str]()
+    rows: list[dict[str, Any]] = []
+    warnings: list[str] = []
     channels = read_channels(path)
     first_error: CamvibError | None = None
     for channel in channels:
@@ -224,8 +227,6 @@ def _reader_for(path: Path, head: bytes) -> tuple[str, ModuleType, tuple[str, ..
 
 
 def _noted(channel: Channel, warnings: tuple[str, ...]) -> Channel:
-    from dataclasses import replace
-
     return replace(channel, warnings=(*channel.warnings, *warnings))
 
 

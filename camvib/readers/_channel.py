@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import MissingMetadata, RateConflict
@@ -135,10 +134,11 @@ def resolve_rate(channel: Channel, declared_hz: float | None, where: str) -> tup
     rates = channel.rates
     if declared_hz is not None:
         return _confirm(channel, declared_hz, where)
+    if channel.rate_problem:
+        kind = RateConflict if rates else MissingMetadata
+        raise kind(f"{where}: {channel.rate_problem}. {_list(rates)}".rstrip(" ."), DECLARE_RATE)
     if rates and not _agree(rates):
         raise RateConflict(f"{where}: the sampling rates disagree: {_list(rates)}", DECLARE_RATE)
-    if channel.rate_problem:
-        raise MissingMetadata(f"{where}: {channel.rate_problem}", DECLARE_RATE)
     if not rates:
         raise MissingMetadata(f"{where}: the file does not state its sampling rate", DECLARE_RATE)
     best = _best(rates)
@@ -149,7 +149,7 @@ def resolve_rate(channel: Channel, declared_hz: float | None, where: str) -> tup
             DECLARE_RATE,
         )
     if best.spread > 1e-5:
-        note = f"{best.source} is rounded: {best.low:.6g} to {best.high:.6g} Hz fit, {best.hz:.9g} Hz taken"
+        note = f"{best.source} leaves {best.low:.6g} to {best.high:.6g} Hz open; {best.hz:.9g} Hz taken"
         return best.hz, (note,)
     return best.hz, ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,52 +22,58 @@ def read_clock(time: NDArray[Any], unit: str | None, name: str) -> tuple[Rate | 
     Returns
     -------
     rate : Rate or None
+        Its interval covers rounding and jitter.
     problem : str
-        Why there is none, or none to rely on.
+        Why there is none to rely on: a gap, uneven or backward steps, no unit.
     warnings : tuple of str
     """
     source = f"time column {name!r}"
-    finite = np.flatnonzero(np.isfinite(time[:BLOCK])) if len(time) < BLOCK else np.arange(len(time))
+    finite = np.flatnonzero(np.isfinite(time)) if len(time) < BLOCK else np.array([0, len(time) - 1])
     if len(finite) < 2:
         return None, f"{source} holds fewer than two times", ()
-    first, last = finite[0], finite[-1]
-    span, steps = float(time[last]) - float(time[first]), int(last - first)
-    if not span > 0 or not np.isfinite(span):
+    n_steps = int(finite[-1] - finite[0])
+    span = float(time[finite[-1]]) - float(time[finite[0]])
+    if not 0 < span < np.inf:
         return None, f"{source} does not increase", ()
-    scale, note, problem = _scale(time[finite[: 1 << 16]], span / steps, unit, source)
+    scale, notes, problem = _scale(time[finite[: 1 << 16]], span / n_steps, unit, source)
     if scale is None:
         return None, problem, ()
     resolution = (_resolution(time[finite[:50]]) + _resolution(time[finite[-50:]])) / 2
-    shortest, longest, median, spread, back = _steps(time, finite)
-    problem = _broken(shortest, longest, median, spread, resolution, span / steps, back, scale, source)
-    steady = longest - shortest <= 1e-3 * resolution
-    open_s = (resolution / 2 if steady else resolution) / 1.0
-    if open_s >= span:
-        return None, f"{source} is too coarse: its steps are {resolution * scale:.3g} s", ()
-    jitter = spread if spread > 2 * resolution else 0.0
-    mean_hz = steps / (span * scale)
-    low, high = steps / ((span + open_s) * scale), steps / ((span - open_s) * scale)
-    if not problem and (high - low) / (2 * mean_hz) > AMBIGUOUS:
-        problem = (
-            f"{source} is rounded to {resolution * scale:.3g} s, so the sampling rate may be anything from "
-            f"{low:.6g} to {high:.6g} Hz"
+    steps = _steps(time, finite)
+    if problem := steps.problem(resolution, span / n_steps, scale, source):
+        rate = (
+            rate_between(*(1 / (steps.median * scale) * k for k in (1, 0.995, 1.005)), source)
+            if steps.median > 0
+            else None
         )
+        return rate, problem, ()
+    rate, more = _rate(span, n_steps, steps, resolution, scale, source)
+    return rate, "" if rate else f"{source} is too coarse: it counts in {resolution * scale:.3g} s", (*notes, *more)
+
+
+def _rate(
+    span: float, n_steps: int, steps: _Steps, resolution: float, scale: float, source: str
+) -> tuple[Rate | None, tuple[str, ...]]:
+    """Divide the number of steps by the span; rounding at both ends leaves an interval open."""
+    steady = steps.longest - steps.shortest <= 1e-3 * resolution
+    open_span = resolution / 2 if steady else resolution
+    if open_span >= span:
+        return None, ()
+    mean_hz = n_steps / (span * scale)
+    low, high = n_steps / ((span + open_span) * scale), n_steps / ((span - open_span) * scale)
+    if steps.spread > 2 * resolution:
+        jitter = steps.spread / (span / n_steps)
+        half = min(jitter, AMBIGUOUS)  # the mean is known better than a step; the width serves to compare declarations
+        note = (
+            (f"{source} jitters by {jitter:.2%} of a step; its mean rate is {mean_hz:.6g} Hz",) if jitter > 1e-3 else ()
+        )
+        return Rate(mean_hz, min(low, mean_hz * (1 - half)), max(high, mean_hz * (1 + half)), source), note
     rate = rate_between(mean_hz, low, high, source)
-    notes = list(note)
-    if jitter:
-        share = jitter / (span / steps)
-        rate = Rate(mean_hz, mean_hz * (1 - share), mean_hz * (1 + share), source)
-        if share > 1e-3:
-            notes.append(f"{source} jitters by {share:.2%} of a step; mean rate {mean_hz:.6g} Hz taken")
-        if share > AMBIGUOUS:  # the mean is known better than a single step: only declarations see the jitter
-            rate = Rate(mean_hz, mean_hz * (1 - AMBIGUOUS), mean_hz * (1 + AMBIGUOUS), source)
-    median_hz = 1 / (median * scale) if median > 0 else np.inf
-    if not jitter and abs(median_hz / mean_hz - 1) > 1e-3:
-        notes.append(
-            f"{source} is rounded: its median step gives {median_hz:.6g} Hz, its span {mean_hz:.6g} Hz; "
-            f"{rate.hz:.6g} Hz taken"
-        )
-    return rate, problem, tuple(notes)
+    median_hz = 1 / (steps.median * scale) if steps.median > 0 else np.inf
+    if abs(median_hz / mean_hz - 1) > 1e-3 and rate.spread <= AMBIGUOUS:
+        said = f"its median step gives {median_hz:.6g} Hz, its span {mean_hz:.6g} Hz"
+        return rate, (f"{source} is rounded: {said}; {rate.hz:.6g} Hz taken",)
+    return rate, ()
 
 
 def looks_like_clock(values: NDArray[Any]) -> bool:
@@ -109,14 +116,34 @@ def _resolution(values: NDArray[Any]) -> float:
     return spacing
 
 
-def _steps(time: NDArray[Any], finite: NDArray[np.intp]) -> tuple[float, float, float, float, int]:
-    """Return shortest, longest, median and standard deviation of the steps, and the row of the first backward one."""
+@dataclass(frozen=True)
+class _Steps:
+    """Shortest, longest, median and standard deviation of the steps, and the row of the first backward one (0: none)."""
+
+    shortest: float
+    longest: float
+    median: float
+    spread: float
+    back: int
+
+    def problem(self, resolution: float, mean: float, scale: float, source: str) -> str:
+        if self.back and self.shortest < -resolution:
+            return f"{source} runs backwards at row {self.back}"
+        if self.longest > 5 * max(self.median, mean) + 2 * resolution:
+            return f"{source} has a gap of {self.longest * scale:.4g} s where steps are {self.median * scale:.4g} s"
+        if self.spread > _UNEVEN * mean + resolution:
+            shortest, longest = self.shortest * scale, self.longest * scale
+            return f"{source} is uneven: steps of {shortest:.4g} to {longest:.4g} s, mean {mean * scale:.4g} s"
+        return ""
+
+
+def _steps(time: NDArray[Any], finite: NDArray[np.intp]) -> _Steps:
     if len(time) < BLOCK:
         steps = np.diff(np.asarray(time)[finite].astype(np.float64)) / np.diff(finite)
         back = int(np.argmax(steps < 0)) + 1 if (steps < 0).any() else 0
-        return float(steps.min()), float(steps.max()), float(np.median(steps)), float(steps.std()), back
-    shortest, longest, medians, variances, back, row = np.inf, -np.inf, [], [], 0, 0
-    previous: NDArray[Any] = np.empty(0)
+        return _Steps(float(steps.min()), float(steps.max()), float(np.median(steps)), float(steps.std()), back)
+    shortest, longest, back, row = np.inf, -np.inf, 0, 0
+    medians, variances, previous = [], [], np.empty(0)
     for block in blocks(time):
         steps = np.diff(np.concatenate([previous, block.astype(np.float64)]))
         if not back and (steps < 0).any():
@@ -125,19 +152,4 @@ def _steps(time: NDArray[Any], finite: NDArray[np.intp]) -> tuple[float, float, 
         medians.append(np.nanmedian(steps))
         variances.append(np.nanvar(steps))
         previous, row = block[-1:].astype(np.float64), row + len(block)
-    return shortest, longest, float(np.median(medians)), float(np.sqrt(np.mean(variances))), back
-
-
-def _broken(
-    shortest: float, longest: float, median: float, spread: float, resolution: float, mean: float, back: int,
-    scale: float, source: str,
-) -> str:  # fmt: skip
-    if back and shortest < -resolution:
-        return f"{source} runs backwards at row {back}"
-    if longest > 5 * median + 2 * resolution and longest > 5 * mean:
-        return f"{source} has a gap of {longest * scale:.4g} s where steps are {median * scale:.4g} s"
-    if spread > _UNEVEN * mean + resolution:
-        return (
-            f"{source} is uneven: steps of {shortest * scale:.4g} to {longest * scale:.4g} s, mean {mean * scale:.4g} s"
-        )
-    return ""
+    return _Steps(shortest, longest, float(np.median(medians)), float(np.sqrt(np.mean(variances))), back)

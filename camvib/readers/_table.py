@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camvib.readers._blocks import BLOCK
 from camvib.readers._channel import Channel, Rate
 from camvib.readers._clock import is_running_number, looks_like_clock, read_clock
 from camvib.readers._names import TIME_UNITS, is_index, is_time, known_unit, split_name
@@ -42,7 +43,7 @@ def table_channels(columns: Sequence[Column], form: str, warnings: Iterable[str]
     A time column serves the columns to its right, up to the next time column; columns to its left take the first.
     Running numbers, and what stands left of an unnamed clock (hours, minutes), are no channels.
     """
-    columns = [_with_unit(column) for column in columns]
+    columns = [_with_unit(column) for column in columns if not _empty_time(column)]
     clocks = {i: _clock(column) for i, column in enumerate(columns) if _is_clock(columns, i)}
     unnamed_clock = next((i for i in clocks if not columns[i].named), 0)
     for i, column in enumerate(columns):
@@ -51,6 +52,10 @@ def table_channels(columns: Sequence[Column], form: str, warnings: Iterable[str]
             continue
         nearest = max((j for j in clocks if j < i), default=min(clocks, default=None))
         yield _channel(column, clocks[nearest] if nearest is not None else None, form, tuple(warnings))
+
+
+def _empty_time(column: Column) -> bool:
+    return column.named and is_time(column.name) and not np.isfinite(column.values[:BLOCK]).any()
 
 
 def _channel(column: Column, clock: _Clock | None, form: str, warnings: tuple[str, ...]) -> Channel:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from camvib.readers._channel import Channel, Rate, stated_rate
+from camvib.readers._clock import looks_like_clock
 from camvib.readers._names import is_time, known_unit, split_name
 from camvib.readers._table import Column, array_columns, table_channels
 from camvib.readers._text import parse_date
@@ -38,11 +38,11 @@ def variable_channels(
     """
     rates, unit, recorded_at = metadata(variables)
     spectra = {len(value) for value in variables.values() if value.dtype.kind == "c" and value.ndim}
-    table: list[Column] = []
+    tables: dict[int, list[Column]] = {}
     for name, value in variables.items():
         if _last(name) in (*RATE_KEYS, *STEP_KEYS, *UNIT_KEYS, *DATE_KEYS):
             continue
-        if value.dtype.kind not in "fiu" or value.size < 2 or value.ndim > 4:
+        if value.dtype.kind not in "fiu" or value.ndim > 4 or (value.size < 2 and value.ndim != 1):
             continue
         if value.ndim == 2 and value.shape[0] in spectra:  # on the axis of a complex-valued array: a spectrum
             continue
@@ -51,11 +51,14 @@ def variable_channels(
         if len(columns) == 2 and _is_xy(value):
             clock, series = columns
             clock = Column(f"time of {name}", clock.values, "s", named=True)
-            yield from table_channels([clock, Column(name, series.values, given, rates, recorded_at)], form, warnings)
-        else:
-            table += columns
-    longest = max((len(column.values) for column in table), default=0)
-    yield from table_channels([column for column in table if not _side_table(column, longest)], form, warnings)
+            columns = [clock, Column(name, series.values, given, rates, recorded_at)]
+            yield from table_channels(columns, form, warnings)
+            continue
+        for column in columns:  # a time vector serves the arrays of its own length
+            tables.setdefault(len(column.values), []).append(column)
+    longest = max((value.size for value in variables.values() if value.dtype.kind in "fiu" and value.ndim), default=0)
+    for table in tables.values():
+        yield from table_channels([column for column in table if not _side_table(column, longest)], form, warnings)
 
 
 def metadata(variables: Mapping[str, NDArray[Any]]) -> tuple[tuple[Rate, ...], str | None, datetime | None]:
@@ -67,9 +70,9 @@ def metadata(variables: Mapping[str, NDArray[Any]]) -> tuple[tuple[Rate, ...], s
         if value.size != 1:
             continue
         item = value.reshape(-1)[0]
-        if key in RATE_KEYS and value.dtype.kind in "fiu" and (rate := stated_rate(float(item), name)):
-            rates.append(rate)
-        elif key in STEP_KEYS and value.dtype.kind == "f" and item > 0 and (rate := stated_rate(1 / item, name)):
+        if (key in RATE_KEYS and value.dtype.kind in "fiu" and (rate := stated_rate(float(item), name))) or (
+            key in STEP_KEYS and value.dtype.kind == "f" and item > 0 and (rate := stated_rate(1 / item, name))
+        ):
             rates.append(rate)
         elif key in UNIT_KEYS and value.dtype.kind in "US":
             text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
@@ -87,17 +90,15 @@ def _columns(
     name: str, value: NDArray[Any], unit: str | None, rates: tuple[Rate, ...], recorded_at: datetime | None
 ) -> Iterator[Column]:
     for label, series in array_columns(name, value):
-        if len(series) > 1:
+        if len(series) > 1 or value.ndim == 1:
             yield Column(label, series, unit, () if is_time(name) else rates, recorded_at)
 
 
 def _is_xy(value: NDArray[Any]) -> bool:
     """Tell whether a two-column array is time beside values."""
-    from camvib.readers._clock import looks_like_clock
-
     return value.ndim == 2 and value.shape[1] == 2 and looks_like_clock(value[:, 0])
 
 
 def _side_table(column: Column, longest: int) -> bool:
     """Tell whether an array only describes another one (a clock per snapshot, a list of limits)."""
-    return len(column.values) < longest / 20 and column.unit in (None, "s")
+    return 1 < len(column.values) < longest / 20 and column.unit in (None, "s")

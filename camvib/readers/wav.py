@@ -10,7 +10,7 @@ import numpy as np
 
 from camvib.errors import ReadError, Truncated
 from camvib.readers._blocks import BLOCK, Spool
-from camvib.readers._channel import Channel
+from camvib.readers._channel import Channel, Rate, stated_rate
 
 _BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
@@ -29,7 +29,7 @@ def read(path: Path) -> Iterator[Channel]:
     """Read all channels: integer PCM as counts (8 bit: 128 is zero), floating PCM as it stands."""
     import soundfile
 
-    _check_length(path)
+    rates = _stated_rates(path)
     with soundfile.SoundFile(path) as sound:
         bits = _BITS.get(sound.subtype)
         if bits is None and sound.subtype not in ("FLOAT", "DOUBLE"):
@@ -47,24 +47,32 @@ def read(path: Path) -> Iterator[Channel]:
                 spool.append(column * column.dtype.type(factor))
         many, rate, form = sound.channels > 1, float(sound.samplerate), sound.format.lower()
     for i, spool in enumerate(spools):
-        yield Channel(f"samples[{i}]" if many else "samples", spool.close(), rate, format=form)
+        name = f"samples[{i}]" if many else "samples"
+        yield Channel(name, spool.close(), None if rates else rate, format=form, rates=rates)
 
 
-def _check_length(path: Path) -> None:
-    """Compare the data chunk's length with the file's: libsndfile silently takes what is there."""
+def _stated_rates(path: Path) -> tuple[Rate, ...]:
+    """Read both statements of the rate in a RIFF header, and compare the data chunk's length with the file's.
+
+    libsndfile takes the first rate, and silently the samples that are there.
+    """
     total = path.stat().st_size
+    rates: list[Rate | None] = []
     with path.open("rb") as handle:
         if handle.read(4) != b"RIFF":
-            return
+            return ()
         handle.seek(12)
         while len(header := handle.read(8)) == 8:
             name, size = struct.unpack("<4sI", header)
             start = handle.tell()
+            if name == b"fmt " and len(fields := handle.read(14)) == 14:
+                _, _, per_second, bytes_per_second, frame_bytes = struct.unpack("<HHIIH", fields)
+                rates.append(stated_rate(per_second, "header, samples per second"))
+                rates.append(stated_rate(bytes_per_second / max(frame_bytes, 1), "header, bytes per second"))
             if name == b"data":
-                if start + size > total and size < 0xFFFFFF00:  # recorders that stream leave 0 or the maximum
-                    raise Truncated(
-                        f"{path}: the header promises {size} bytes of samples, {total - start} are there",
-                        "Copy the file again",
-                    )
-                return
+                if start + size > total and size < 0xFFFFFF00:  # recorders that stream leave the maximum
+                    message = f"{path}: the header promises {size} bytes of samples, {total - start} are there"
+                    raise Truncated(message, "Copy the file again")
+                break
             handle.seek(start + size + size % 2)
+    return tuple(rate for rate in rates if rate)

@@ -1,0 +1,78 @@
+"""NI TDMS, channel by channel in blocks; copies that NI software decimated for display are left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camvib.errors import Truncated
+from camvib.readers._blocks import BLOCK, Spool
+from camvib.readers._channel import Channel, Rate, rate_from_step
+from camvib.readers._table import Column, table_channels
+
+_LABVIEW_EPOCH = 1904
+
+
+def sniff(head: bytes, path: Path) -> bool:
+    """Recognise the tag of the first segment."""
+    return head.startswith(b"TDSm")
+
+
+def read(path: Path) -> Iterator[Channel]:
+    """Read every numeric channel, scaled as the file's properties say."""
+    from nptdms import TdmsFile
+
+    size = path.stat().st_size
+    with TdmsFile.open(path) as file:
+        groups = [group for group in file.groups() if not int(group.properties.get("DecimationLevel", 0))]
+        counts = Counter(channel.name for group in groups for channel in group.channels())
+        total = sum(len(channel) for group in groups for channel in group.channels()) * 8
+        for group in groups:
+            columns = []
+            for channel in group.channels():
+                if len(channel) > 8 * size:  # a damaged index may promise more than memory holds
+                    raise Truncated(f"{path}: {channel.name!r} promises {len(channel)} samples", "Copy the file again")
+                if np.dtype(channel.dtype).kind not in "fiuM" or not len(channel):
+                    continue
+                name = channel.name if counts[channel.name] == 1 else f"{group.name}/{channel.name}"
+                columns.append(_column(channel, name, total))
+            yield from table_channels(columns, "tdms")
+
+
+def _column(channel: Any, name: str, total_bytes: int) -> Column:
+    spool = Spool(total_bytes)
+    for first in range(0, len(channel), BLOCK):
+        block = channel[first : first + BLOCK]
+        spool.append(_seconds(block) if block.dtype.kind == "M" else block)
+    properties = channel.properties
+    unit = properties.get("unit_string") or properties.get("NI_UnitDescription") or None
+    if np.dtype(channel.dtype).kind == "M":
+        unit = "s"
+    return Column(name, spool.close(), unit, _rates(properties), _start(properties))
+
+
+def _seconds(block: Any) -> Any:
+    nanoseconds = block.astype("datetime64[ns]").astype(np.int64)
+    return (nanoseconds % (86_400 * 10**9 * 365)) * 1e-9
+
+
+def _rates(properties: Any) -> tuple[Rate, ...]:
+    try:
+        step = float(properties.get("wf_increment", 0.0))
+    except (TypeError, ValueError):
+        return ()
+    rate = rate_from_step(step, step * 1e-12, f"wf_increment {step:.6g} s")
+    return (rate,) if rate else ()
+
+
+def _start(properties: Any) -> datetime | None:
+    stamp = properties.get("wf_start_time")
+    if not isinstance(stamp, np.datetime64) or np.isnat(stamp):
+        return None
+    moment = stamp.astype("datetime64[us]").astype(datetime)
+    return moment.replace(tzinfo=UTC) if isinstance(moment, datetime) and moment.year > _LABVIEW_EPOCH else None

@@ -1,1 +1,1 @@
-
+"""The cantilever and its healthy twin: beam, faults, excitation, time stepping, sensors, fleets."""

@@ -99,9 +99,8 @@ def read(
         The unit is not known.
     """
     path = Path(path)
-    channels = read_channels(path)
     yield from recordings_of(
-        path, channels, file_sha256(path), channel=channel, sampling_rate_hz=sampling_rate_hz, unit=unit,
+        path, read_channels(path), file_sha256(path), channel=channel, sampling_rate_hz=sampling_rate_hz, unit=unit,
         start_s=start_s, end_s=end_s, asset=asset, recorded_at=recorded_at,
     )  # fmt: skip
 
@@ -126,11 +125,7 @@ def recordings_of(
         rate_hz, notes = resolve_rate(one, sampling_rate_hz, where)
         scale, history, unit_notes = _unit_of(one, unit, where)
         cut, first, cut_note = _cut(one, rate_hz, start_s, end_s, where)
-        _check_samples(cut, where)
-        missing = not_finite(cut)
-        if missing == len(cut):
-            raise ReadError(f"{where}: all {missing} samples are NaN", "Export it again; NaN stands for no measurement")
-        notes += (f"{missing} of {len(cut)} samples are not numbers",) if missing else ()
+        notes += _check_samples(cut, where)
         yield Recording(
             scaled(cut, scale.factor), rate_hz, scale.si, one.name, str(path), content_sha256, asset,
             first / rate_hz, recorded_at or one.recorded_at, (*history, *cut_note),
@@ -139,7 +134,7 @@ def recordings_of(
 
 
 def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, Any]:
-    """Say what a file holds: format, rate of its fastest channel, channels, duration, warnings.
+    """Say what a file holds: format, rate of its first vibration channel, all channels, duration, warnings.
 
     Raises
     ------
@@ -147,40 +142,45 @@ def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, 
         The file cannot be read, or states no sampling rate and none is declared.
     """
     path = Path(path)
+    channels = read_channels(path)
     rows: list[dict[str, Any]] = []
     warnings: list[str] = []
-    channels = read_channels(path)
-    first_error: CamvibError | None = None
+    errors: list[CamvibError] = []
     for channel in channels:
-        where = f"{path}, channel {channel.name!r}"
         try:
-            _check_samples(channel.samples, where)
-            rate_hz, notes = resolve_rate(channel, sampling_rate_hz, where)
+            row, notes = _describe_channel(path, channel, sampling_rate_hz)
         except CamvibError as error:
-            first_error = first_error or error
+            errors.append(error)
             continue
-        missing = not_finite(channel.samples)
-        if missing == len(channel.samples):
-            first_error = first_error or ReadError(f"{where}: all {missing} samples are NaN", "Export it again")
-            continue
-        notes += (f"{missing} samples of {channel.name!r} are not numbers",) if missing else ()
-        notes += (f"channel {channel.name!r} has no unit: declare --unit",) if channel.unit is None else ()
-        warnings += [note for note in (*channel.warnings, *notes) if note not in warnings]
-        rows.append(
-            {"name": channel.name, "unit": channel.unit, "samples": len(channel.samples), "sampling_rate_hz": rate_hz}
-        )
+        rows.append(row)
+        warnings += [note for note in notes if note not in warnings]
     if not rows:
-        raise first_error or EmptyFile(f"{path}: no time series", "Check what was exported")
-    if first_error is not None:
-        warnings.append(str(first_error))
-    main = max(rows, key=lambda row: row["sampling_rate_hz"])
+        raise errors[0]
+    fastest = max(rows, key=lambda row: float(row["sampling_rate_hz"]))
+    usual = [row for row in rows if row["unit"] and _is_vibration(row["unit"])]
+    main = next((row for row in usual if row["sampling_rate_hz"] >= fastest["sampling_rate_hz"] / 20), fastest)
     return {
         "format": channels[0].format,
         "sampling_rate_hz": main["sampling_rate_hz"],
         "channels": rows,
         "duration_s": main["samples"] / main["sampling_rate_hz"],
-        "warnings": warnings,
+        "warnings": [*warnings, *(str(error) for error in errors[:5])],
     }
+
+
+def _describe_channel(path: Path, channel: Channel, declared_hz: float | None) -> tuple[dict[str, Any], list[str]]:
+    where = f"{path}, channel {channel.name!r}"
+    notes = _check_samples(channel.samples, where)
+    rate_hz, rate_notes = resolve_rate(channel, declared_hz, where)
+    if channel.unit is None:
+        notes = (*notes, f"channel {channel.name!r} has no unit: declare --unit")
+    row = {
+        "name": channel.name,
+        "unit": channel.unit,
+        "samples": len(channel.samples),
+        "sampling_rate_hz": rate_hz,
+    }
+    return row, [*channel.warnings, *rate_notes, *notes]
 
 
 def _head(path: Path) -> bytes:
@@ -238,6 +238,9 @@ def _named(path: Path, channels: Sequence[Channel], wanted: str) -> list[Channel
         chosen = [channel for channel in channels if channel.name == wanted]
         chosen = chosen or [c for c in channels if comparable(c.name) == comparable(wanted)]
         chosen = chosen or [c for c in channels if comparable(split_name(c.name)[0]) == comparable(wanted)]
+    if not chosen and len(wanted) >= 8:  # some writers cut names: Acceleratio
+        cut = [c for c in channels if len(c.name) >= 8 and (wanted.startswith(c.name) or c.name.startswith(wanted))]
+        chosen = cut if len(cut) == 1 else []
     if not chosen:
         names = ", ".join(channel.name for channel in channels[:12]) + (", …" if len(channels) > 12 else "")
         raise ReadError(
@@ -298,10 +301,15 @@ def _cut(
     return channel.samples[first:last], first, (f"cut {first / rate_hz:g} to {min(last, n) / rate_hz:g} s",)
 
 
-def _check_samples(samples: Any, where: str) -> None:
+def _check_samples(samples: Any, where: str) -> tuple[str, ...]:
+    """Refuse what cannot be a recording; returns a note on isolated NaN, which `camvib.quality` judges."""
     if samples.dtype.kind not in "fiu":
         raise ReadError(f"{where}: holds {samples.dtype}, not numbers", "Export the samples as numbers")
     if len(samples) == 0:
         raise EmptyFile(f"{where}: no samples", "Check how the file was exported")
     if len(samples) == 1:
         raise ReadError(f"{where}: 1 sample is no time series (at least 2)", "Check how the file was exported")
+    missing = not_finite(samples)
+    if missing == len(samples):
+        raise ReadError(f"{where}: all {missing} samples are NaN", "Export it again; NaN stands for no measurement")
+    return (f"{missing} of {len(samples)} samples are not numbers",) if missing else ()

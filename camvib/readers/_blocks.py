@@ -32,7 +32,7 @@ class Spool:
     """
 
     def __init__(self, expected_bytes: int) -> None:
-        self._file = tempfile.TemporaryFile() if expected_bytes > SPOOL_ABOVE_BYTES else None
+        self._file = tempfile.TemporaryFile() if expected_bytes > SPOOL_ABOVE_BYTES else None  # noqa: SIM115 - close() does
         self._blocks: list[NDArray[np.floating]] = []
         self._length = 0
 

@@ -41,11 +41,8 @@ def read_clock(time: NDArray[Any], unit: str | None, name: str) -> tuple[Rate | 
     resolution = (_resolution(time[finite[:50]]) + _resolution(time[finite[-50:]])) / 2
     steps = _steps(time, finite)
     if problem := steps.problem(resolution, span / n_steps, scale, source):
-        rate = (
-            rate_between(*(1 / (steps.median * scale) * k for k in (1, 0.995, 1.005)), source)
-            if steps.median > 0
-            else None
-        )
+        median_hz = 1 / (steps.median * scale) if steps.median > 0 else 0.0
+        rate = rate_between(median_hz, 0.995 * median_hz, 1.005 * median_hz, source) if median_hz else None
         return rate, problem, ()
     rate, more = _rate(span, n_steps, steps, resolution, scale, source)
     return rate, "" if rate else f"{source} is too coarse: it counts in {resolution * scale:.3g} s", (*notes, *more)
@@ -118,7 +115,7 @@ def _resolution(values: NDArray[Any]) -> float:
 
 @dataclass(frozen=True)
 class _Steps:
-    """Shortest, longest, median and standard deviation of the steps, and the row of the first backward one (0: none)."""
+    """Shortest, longest, median, standard deviation of the steps; row of the first backward one (0: none)."""
 
     shortest: float
     longest: float

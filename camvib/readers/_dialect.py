@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from camvib.readers._names import known_unit
@@ -14,10 +15,14 @@ _NUMBER = {
 }
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "#n/a", "inf", "-inf"}
 _DATE = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?(Z|[-+]\d{2}:?\d{2})?$|\d{1,2}:\d{2}:\d{2}([.,]\d+)?$"
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?(Z|[-+]\d{2}:?\d{2})?$"
+    r"|\d{1,2}:\d{2}:\d{2}([.,]\d+)?$"
 )
-_SEPARATORS = (("\t", "."), ("\t", ","), (";", "."), (";", ","), (",", "."), ("|", "."), (r"\s+", "."), (r"\s+", ","))
-_LOOK = 400  # lines
+_SEPARATORS = (
+    ("\t", "."), ("\t", ","), (";", "."), (";", ","), (",", "."), ("|", "."), ("|", ","),
+    (r"\s+", "."), (r"\s+", ","),
+)  # fmt: skip
+_LOOK = 2400  # lines
 
 
 @dataclass(frozen=True)
@@ -37,22 +42,40 @@ class Dialect:
 def find_dialect(lines: list[str]) -> Dialect | None:
     """Find how the table is written; None if no line is a row of numbers."""
     best: tuple[int, int, int] = (0, 0, 0)
-    found: tuple[str, str, int, int] | None = None
-    sample = _sample(lines)
+    found: tuple[str, str] | None = None
+    sample = lines[:_LOOK]
     for separator, decimal in _SEPARATORS:
-        first, count, width = _longest_run(sample, separator, decimal)
+        widths = Counter(width for line in sample if (width := _row_width(line, separator, decimal)))
+        if not widths:
+            continue
+        width, count = max(widths.items(), key=lambda item: item[::-1])
         score = (count, width, -len(separator))
-        if count and score > best:
-            best, found = score, (separator, decimal, first, width)
+        if score > best:
+            best, found = score, (separator, decimal)
     if found is None:
         return None
-    separator, decimal, first, width = found
-    if separator == "," and _is_decimal_comma(sample[first : first + best[0]], lines[:first]):
+    (separator, decimal), width = found, best[1]
+    first = _first_row(sample, separator, decimal, width)
+    if separator == "," and _is_decimal_comma(sample[first:], lines[:first]):
         separator, decimal, width = ";", ",", 1
     names, units = _header(lines[:first], separator, width)
-    dates = _dates(lines[first : first + best[0]], separator)
+    dates = _dates(lines[first], separator)
     comment = next((mark for mark in "#%" if any(line.lstrip().startswith(mark) for line in lines[first:])), None)
     return Dialect(separator, decimal, width, first, names, units, dates, comment)
+
+
+def _first_row(lines: list[str], separator: str, decimal: str, width: int) -> int:
+    """Find where the table begins: a row of the usual width, in which a comment may stand, that others follow."""
+    for i, line in enumerate(lines):
+        cells = split(line, separator)
+        numeric = [bool(_NUMBER[decimal].match(cell)) for cell in cells[:width]]
+        is_mixed = len(cells) >= width > 1 and numeric[0] and 2 * sum(numeric) >= width
+        if not is_mixed and _row_width(line, separator, decimal) != width:
+            continue
+        following = [later for later in lines[i + 1 : i + 12] if later.strip()][:5]
+        if 2 * sum(_row_width(later, separator, decimal) > 0 for later in following) >= len(following):
+            return i
+    return next(i for i, line in enumerate(lines) if _row_width(line, separator, decimal) == width)
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -65,13 +88,10 @@ def split(line: str, separator: str) -> list[str]:
     return cells
 
 
-def _sample(lines: list[str]) -> list[str]:
-    """Leave out most of a long table: only where it begins must be found exactly."""
-    return lines[: 2000 + _LOOK]
-
-
 def _row_width(line: str, separator: str, decimal: str) -> int:
     """Number of cells if they are numbers, dates or empty and at least one is a number or NaN; else 0."""
+    if not line.strip() or line.lstrip()[0] in "#%":
+        return 0
     cells = split(line, separator)
     kinds = [
         "number"
@@ -88,25 +108,9 @@ def _row_width(line: str, separator: str, decimal: str) -> int:
     return len(cells)
 
 
-def _longest_run(lines: list[str], separator: str, decimal: str) -> tuple[int, int, int]:
-    """Return first line, number of lines and width of the longest run of rows; blank lines and comments do not end it."""
-    best, first, count, width = (0, 0, 0), 0, 0, 0
-    for i, line in enumerate(lines):
-        if not line.strip() or line.lstrip()[0] in "#%":
-            continue
-        cells = _row_width(line, separator, decimal)
-        if cells and count and (cells == width or (count > 3 and cells < width)):
-            count += 1
-        else:
-            first, count, width = i, int(bool(cells)), cells
-        if count > best[1]:
-            best = (first, count, width)
-    return best
-
-
 def _is_decimal_comma(rows: list[str], header: list[str]) -> bool:
     """Tell one column with decimal commas from two columns of whole numbers."""
-    cells = [line.strip().split(",") for line in rows if line.strip()]
+    cells = [line.strip().split(",") for line in rows if _row_width(line, ",", ".") == 2]
     if not cells or any(len(row) != 2 or not re.fullmatch(r"\d+([eE][-+]?\d+)?", row[1]) for row in cells):
         return False
     if header and header[-1].count(",") == 1:
@@ -152,12 +156,12 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(unique)
 
 
-def _dates(rows: list[str], separator: str) -> dict[int, int]:
+def _dates(row: str, separator: str) -> dict[int, int]:
     """Positions of date columns, with the first date in nanoseconds since 1970 (UTC where no zone is given)."""
     import pandas as pd
 
     found = {}
-    for i, cell in enumerate(split(rows[0], separator)):
+    for i, cell in enumerate(split(row, separator)):
         if not _DATE.match(cell) or _NUMBER["."].match(cell) or _NUMBER[","].match(cell):
             continue
         stamp = pd.to_datetime(cell, utc=True, errors="coerce", format="mixed")

@@ -81,7 +81,7 @@ def _with_unit(column: Column) -> Column:
 def _is_clock(columns: Sequence[Column], i: int) -> bool:
     column = columns[i]
     if column.named:
-        if is_time(column.name) and not is_running_number(column.values):
+        if is_time(column.name) and (column.unit in TIME_UNITS or not is_running_number(column.values)):
             return True
         return (
             i == 0

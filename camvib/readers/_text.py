@@ -34,16 +34,17 @@ def encoding_of(head: bytes) -> str:
 
 def parse_date(text: str) -> datetime | None:
     """Parse a date with a clock time in any common spelling; None if it is none."""
-    from dateutil import parser
+    import pandas as pd
 
     try:
         return datetime.fromisoformat(text.strip())
     except ValueError:
         pass
     try:
-        return parser.parse(text.strip()) if _DATE_HINT.search(text) else None
+        stamp = pd.to_datetime(text.strip()) if _DATE_HINT.search(text) else pd.NaT
     except (ValueError, OverflowError):
         return None
+    return None if pd.isna(stamp) else stamp.to_pydatetime()
 
 
 def header_rates(lines: list[str]) -> tuple[Rate, ...]:

@@ -70,10 +70,9 @@ def metadata(variables: Mapping[str, NDArray[Any]]) -> tuple[tuple[Rate, ...], s
         if value.size != 1:
             continue
         item = value.reshape(-1)[0]
-        if (key in RATE_KEYS and value.dtype.kind in "fiu" and (rate := stated_rate(float(item), name))) or (
-            key in STEP_KEYS and value.dtype.kind == "f" and item > 0 and (rate := stated_rate(1 / item, name))
-        ):
-            rates.append(rate)
+        if key in (*RATE_KEYS, *STEP_KEYS) and value.dtype.kind in "fiu" and item > 0:
+            rate = stated_rate(float(item if key in RATE_KEYS else 1 / item), name)
+            rates += [rate] if rate else []
         elif key in UNIT_KEYS and value.dtype.kind in "US":
             text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
             unit = known_unit(text) or text or None

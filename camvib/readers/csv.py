@@ -29,7 +29,11 @@ def sniff(head: bytes, path: Path) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     printable = sum(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
-    return b"\x00" not in head and printable >= 0.99 * len(head) and any(48 <= byte <= 57 for byte in head)
+    return (
+        b"\x00" not in head
+        and printable >= 0.99 * len(head)
+        and (any(48 <= byte <= 57 for byte in head) or b"nan" in head.lower())
+    )
 
 
 def read(path: Path) -> Iterator[Channel]:
@@ -116,7 +120,7 @@ def _numbers(cells: Any, dialect: Dialect, position: int) -> tuple[NDArray[np.fl
 
     if position in dialect.dates:
         times = pd.to_datetime(cells.astype(str), errors="coerce", format="mixed", utc=True)
-        nanoseconds = times.astype("int64").to_numpy()
+        nanoseconds = times.dt.as_unit("ns").astype("int64").to_numpy()
         seconds = (nanoseconds - dialect.dates[position]) * 1e-9
         return np.where(times.isna(), np.nan, np.round(seconds, 9)), int(times.isna().sum())
     if cells.dtype.kind in "fiu":

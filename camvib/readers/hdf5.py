@@ -74,8 +74,8 @@ def _walk(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, A
 def _refuse_pandas(path: Path, group: Any) -> None:
     if "pandas_type" in group.attrs:
         raise NotATimeSeries(
-            f"{path}: {group.name} is a pandas table without a sampling rate: a table of features, not samples over time "
-            "(its pickled columns are never unpickled)",
+            f"{path}: {group.name} is a pandas table without a sampling rate: a table of features, "
+            "not samples over time (its pickled columns are never unpickled)",
             "Export the raw samples, or the table as Parquet with a time column",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,7 @@ def _units(arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
         if value.dtype.kind != "U":
             continue
         lines = [str(line).strip() for line in value.reshape(-1)]
-        for line, following in zip(lines, lines[1:], strict=False):
+        for line, following in itertools.pairwise(lines):
             signal, kind = re.fullmatch(r"Signal (\w+)", line), re.fullmatch(r"Real EU (\S+)", following)
             if signal and kind and (unit := known_unit(kind[1])):
                 units[signal[1]] = unit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ def read(path: Path) -> Iterator[Channel]:
 
     names: set[str] = set()
     with MDF(path) as file:
-        for group_index, group in enumerate(file.groups):
+        groups: list[Any] = list(file.groups)
+        for group_index, group in enumerate(groups):
             if not group.channel_group.cycles_nr:
                 continue
             for index in range(len(group.channels)):

@@ -15,8 +15,8 @@ from camvib.readers._clock import read_clock
 
 _TIME_AXIS = 17
 _FUNCTIONS = {
-    2: "an auto-spectrum", 3: "a cross-spectrum", 4: "a frequency response", 6: "a coherence", 9: "a power spectral density",
-    10: "an energy spectral density", 12: "a spectrum",
+    2: "an auto-spectrum", 3: "a cross-spectrum", 4: "a frequency response", 6: "a coherence",
+    9: "a power spectral density", 10: "an energy spectral density", 12: "a spectrum",
 }  # fmt: skip
 
 

@@ -63,10 +63,21 @@ def register(run_id: str, model_dir: Path, name: str = NAME, metrics: Mapping[st
         "camvib.data_digest": measured["data_digest"],
         "camvib.macro_f1": repr(float(measured["macro_f1"])),
     }
-    version = _log_model(run_id, model_dir, name, described)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version, key, value)
-    return version
+    uri, model_id = _log_model(run_id, model_dir, described)
+    _ensure_name(client, name)
+    # Tags go in with the version, so that a kill leaves no version without them.
+    version = client.create_model_version(name, uri, run_id, tags=tags, model_id=model_id)
+    return str(version.version)
+
+
+def _ensure_name(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def _description(model_dir: Path) -> dict[str, Any]:
@@ -76,7 +87,8 @@ def _description(model_dir: Path) -> dict[str, Any]:
         raise ModelError(f"{model_dir}: no readable model.json ({error})", _REMEDY) from error
 
 
-def _log_model(run_id: str, model_dir: Path, name: str, described: dict[str, Any]) -> str:
+def _log_model(run_id: str, model_dir: Path, described: dict[str, Any]) -> tuple[str, str]:
+    """Copy the model folder to the run as a pyfunc; return its URI and id."""
     import mlflow
 
     mlflow.set_tracking_uri(tracking_uri())
@@ -89,9 +101,8 @@ def _log_model(run_id: str, model_dir: Path, name: str, described: dict[str, Any
             artifacts={"model": str(model_dir)},
             signature=_signature(described),
             pip_requirements=[f"camvib=={camvib.__version__}"],  # what MLflow infers is incomplete and slow to find
-            registered_model_name=name,
         )
-    return str(info.registered_model_version)
+    return str(info.model_uri), str(info.model_id)
 
 
 def _signature(described: dict[str, Any]) -> ModelSignature:

@@ -1,0 +1,129 @@
+"""Serve the diagnose flow on a schedule, with an API of its own where none is configured."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from camvib.pipelines._prefect import EntrypointType, settings
+from camvib.pipelines.diagnose import CHAMPION, diagnose
+
+from camvib import registry
+from camvib.errors import CamvibError, SettingsError
+
+START_TIMEOUT_S = 180
+
+
+def schedule(
+    cron: str,
+    inbox: Path,
+    model: str = CHAMPION,
+    *,
+    report: Path | None = None,
+    store: Path | None = None,
+    every_s: float | None = None,
+    options: dict[str, Any] | None = None,
+) -> None:
+    """Diagnose what is new in an inbox at every tick of a schedule, until Ctrl-C or SIGTERM.
+
+    Every run asks the registry anew for `model`, so that a promotion takes effect with the next run. Slots that
+    were missed while nothing ran are made up for at the next start; they find nothing new to do.
+
+    Parameters
+    ----------
+    cron : str
+        Five fields, in UTC.
+    inbox : Path
+        Folder that recordings arrive in.
+    model : str
+        Path or registry URI.
+    report, store : Path, optional
+        HTML report to renew with each run; SQLite file of diagnoses.
+    every_s : float, optional
+        Run every so many seconds instead of by `cron`.
+    options : dict, optional
+        Those of `camvib.diagnosis.diagnose`.
+
+    Raises
+    ------
+    SettingsError
+        The schedule makes no sense, or there is no such inbox.
+    ModelError
+        There is no such model.
+    """
+    _check(cron, inbox, every_s)
+    registry.resolve(model)
+    inbox = inbox.resolve()
+    parameters = {"inbox": inbox, "model": model, "report": report, "store": store}
+    named = {key: str(value) for key, value in parameters.items() if value is not None}
+    with _api() as url:
+        print(f"{inbox} every {every_s:g} s" if every_s else f"{inbox} at {cron!r} UTC", f"with {model}; runs: {url}")
+        diagnose.serve(
+            name=f"{inbox.name}-{hashlib.sha256(str(inbox).encode()).hexdigest()[:6]}",
+            parameters={**named, "options": options or {}},
+            limit=1,
+            pause_on_shutdown=False,  # else the schedule stays off after a restart
+            print_starting_message=False,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            **({"interval": every_s} if every_s else {"cron": cron}),
+        )
+
+
+def _check(cron: str, inbox: Path, every_s: float | None) -> None:
+    from prefect.client.schemas.schedules import CronSchedule
+
+    if not inbox.is_dir():
+        raise SettingsError(f"{inbox}: no such folder", "Make the inbox first, or name another")
+    if every_s is not None and every_s < 1:
+        raise SettingsError(f"every {every_s:g} s: less than 1 s", "Give a longer interval")
+    try:
+        CronSchedule(cron=cron)
+    except ValueError as error:
+        raise SettingsError(f"{cron!r} is no cron schedule", "Give five fields, e.g. '0 * * * *' for hourly") from error
+
+
+@contextmanager
+def _api() -> Iterator[str]:
+    """Use the Prefect API that is configured; else serve one on the loopback until this process ends.
+
+    It runs in a thread: whatever ends this process, no server is left behind.
+    """
+    if configured := settings.PREFECT_API_URL.value():
+        yield configured
+        return
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        own = {settings.PREFECT_API_URL: f"{base}/api", settings.PREFECT_UI_API_URL: f"{base}/api"}
+        with settings.temporary_settings(updates=own):
+            server = uvicorn.Server(uvicorn.Config(create_app(), log_level="warning"))
+            context = contextvars.copy_context()  # a thread does not inherit the settings above
+            thread = threading.Thread(target=context.run, args=(server.run, [listener]), daemon=True)
+            thread.start()
+            try:
+                _wait_until_started(server, thread)
+                yield base
+            finally:
+                server.should_exit = True
+                thread.join(timeout=15)
+
+
+def _wait_until_started(server: Any, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not server.started:
+        thread.join(timeout=0.1)
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise CamvibError(
+                f"Prefect's API did not start within {START_TIMEOUT_S} s",
+                "See the log above; remove the prefect folder in CAMVIB_HOME if its database is damaged",
+            )

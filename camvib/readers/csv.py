@@ -21,6 +21,7 @@ priority = 0  # any text might be CSV: asked last
 
 _HEAD_BYTES = 1 << 18
 _CHUNK_ROWS = 1 << 18
+_FOOTER_ROWS = 256  # text at the end of a file is looked for among so many rows
 _MAX_BAD = 0.05  # share of cells that are no numbers, above which a column is text
 
 
@@ -72,34 +73,39 @@ def text_channels(path: Path, dialect: Dialect, encoding: str, form: str, header
 def read_columns(path: Path, dialect: Dialect, encoding: str) -> tuple[dict[int, NDArray[np.floating]], list[str]]:
     """Stream the numeric columns; returns them by position, trailing empty cells cut off."""
     expected = path.stat().st_size
-    spools = {i: Spool(expected) for i in range(dialect.width)}
-    bad = dict.fromkeys(spools, 0)
+    spools = [Spool(expected) for _ in range(dialect.width)]
+    n_text = np.zeros(dialect.width, int)
+    tail = np.zeros((0, dialect.width), bool)  # which cells of the last rows are text
     rows, extra = 0, 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for chunk in _chunks(path, dialect, encoding):
             rows += len(chunk)
             extra += int(chunk.iloc[:, dialect.width :].notna().any(axis=1).sum())
-            for i, spool in spools.items():
-                values, n_bad = _numbers(chunk.iloc[:, i], dialect, i)
-                bad[i] += n_bad
+            text = np.zeros((len(chunk), dialect.width), bool)
+            for i, spool in enumerate(spools):
+                values, text[:, i] = _numbers(chunk.iloc[:, i], dialect, i)
                 spool.append(values)
+            n_text += text.sum(axis=0)
+            tail = np.concatenate([tail, text[-_FOOTER_ROWS:]])[-_FOOTER_ROWS:]
     skipped = sum(str(note.message).count("Skipping line") for note in caught)
     notes = [f"{skipped} lines with too many columns are left out"] if skipped else []
     notes += [f"{extra} lines have more than {dialect.width} columns"] if extra else []
+    kept = n_text <= max(_MAX_BAD * rows, 2)
+    if not kept.any():
+        raise ReadError(f"{path}: the columns hold text, not numbers", "Give one sample a line, in columns of numbers")
+    clean = np.flatnonzero(~tail[:, kept].any(axis=1))
+    footer = len(tail) - 1 - int(clean[-1]) if len(clean) else 0
     columns = {}
-    for i, spool in spools.items():
-        values = spool.close()
-        name = dialect.names[i] if dialect.names else f"column_{i + 1}"
-        if rows and bad[i] > max(_MAX_BAD * rows, 2):
+    for i, spool in enumerate(spools):
+        values, name = spool.close(), dialect.names[i] if dialect.names else f"column_{i + 1}"
+        if not kept[i]:
             notes.append(f"column {name!r} is text and is left out")
             continue
-        length = _filled(values)
+        length = _filled(values[: len(values) - footer])
         if length < len(values):
             notes.append(f"column {name!r}: the last {len(values) - length} rows are empty and are left out")
         columns[i] = values[:length] if length else values  # nothing but NaN is judged by the caller
-    if not columns:
-        raise ReadError(f"{path}: the columns hold text, not numbers", "Give one sample a line, in columns of numbers")
     return columns, notes
 
 
@@ -114,24 +120,23 @@ def _chunks(path: Path, dialect: Dialect, encoding: str) -> Iterator[Any]:
     )  # fmt: skip
 
 
-def _numbers(cells: Any, dialect: Dialect, position: int) -> tuple[NDArray[np.floating], int]:
-    """Return a chunk's cells as numbers, and how many cells hold text instead."""
+def _numbers(cells: Any, dialect: Dialect, position: int) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Return a chunk's cells as numbers, and which cells hold text instead."""
     import pandas as pd
 
     if position in dialect.dates:
         times = pd.to_datetime(cells.astype(str), errors="coerce", format="mixed", utc=True)
         nanoseconds = times.dt.as_unit("ns").astype("int64").to_numpy()
-        seconds = (nanoseconds - dialect.dates[position]) * 1e-9
-        return np.where(times.isna(), np.nan, np.round(seconds, 9)), int(times.isna().sum())
+        seconds = np.round((nanoseconds - dialect.dates[position]) * 1e-9, 9)
+        return np.where(times.isna(), np.nan, seconds), (times.isna() & cells.notna()).to_numpy()
     if cells.dtype.kind in "fiu":
-        return cells.to_numpy(), 0
+        return cells.to_numpy(), np.zeros(len(cells), bool)
     text = cells.astype("string").str.strip()
     if dialect.decimal == ",":
         text = text.str.replace(",", ".", regex=False)
     numbers = pd.to_numeric(text, errors="coerce").astype("float64").to_numpy(dtype=float, na_value=np.nan)
-    return numbers, int(
-        (np.isnan(numbers) & cells.notna().to_numpy() & ~text.str.lower().isin(["nan", ""]).to_numpy()).sum()
-    )
+    wordless = cells.isna() | text.str.lower().isin(["nan", ""])
+    return numbers, np.isnan(numbers) & ~wordless.to_numpy(dtype=bool)
 
 
 def _filled(values: NDArray[Any]) -> int:

@@ -39,8 +39,8 @@ class QualitySettings(_Settings):
     rate_tolerance: float = Field(1e-3, gt=0)
     # Gaussian noise cut so that 1 % of its samples are lost carries -27 dB of distortion: as much as measuring noise.
     clipped_share: float = Field(0.01, gt=0)
-    # A smooth crest puts 1.4 times as many samples in its top 0.1 % as in the 0.2 % below; a plateau far more.
-    clipped_contrast: float = Field(4.0, gt=1)
+    # A smooth crest puts half as many samples in its top 0.1 % as in the 0.8 % below; a plateau far more.
+    clipped_contrast: float = Field(1.5, gt=0.5)
     # Ten equal values in a row do not happen by chance in a signal that moves by several steps per sample.
     dropout_samples: int = Field(10, ge=3)
     # Coarse converters repeat values at every crest: a dropout outlasts the common repeats four times.
@@ -49,9 +49,9 @@ class QualitySettings(_Settings):
     dropout_share: float = Field(1e-3, gt=0)
     # No lightly damped structure falls by 60 dB from one 32-sample block to the next: a cable does.
     dead_ratio: float = Field(1e-3, gt=0, lt=1)
-    # A mean that wanders by twice the vibration is worth a word; by six times, the converter's range is used up.
+    # A mean that wanders by twice the vibration is worth a word; by seven times, the converter's range is used up.
     drift_note: float = Field(2.0, gt=0)
-    drift_ratio: float = Field(6.0, gt=0)
+    drift_ratio: float = Field(7.0, gt=0)
     # 20 dB above the neighbouring lines: noise alone reaches 12 dB once in 1e6 lines.
     line_prominence: float = Field(100.0, gt=1)
     # Grids keep 50 and 60 Hz within 0.05 Hz; a two-pole induction motor slips by 0.2 Hz and more under load.
@@ -136,21 +136,35 @@ def _implausible(signal: Signal, low: float, high: float) -> list[Finding]:
 
 
 def _clipping(signal: Signal, low: float, high: float, quantum: float, s: QualitySettings) -> list[Finding]:
-    """Compare how many samples sit at the end of the range with how many sit just inside it."""
     x = signal.x
-    width = max(1e-3 * (high - low), 1.5 * quantum)
+    if high - low < 30 * quantum:
+        return []  # of so few steps each holds many samples
+    middle = float(np.median(x))
     clipped = np.zeros(len(x), bool)
-    for depth in (high - x, x - low):
-        top = depth < width
-        at_end = np.count_nonzero(top)
-        if at_end > max(s.clipped_contrast * (np.count_nonzero(depth < 3 * width) - at_end), 8):
-            clipped |= top
+    for depth, reach in ((high - x, high - middle), (x - low, middle - low)):
+        # A signal that rests at one end of its range, as between impacts of one sign, is not cut off there.
+        if reach > 0.1 * (high - low):
+            width = max(1e-3 * (high - low), 1.5 * quantum)
+            clipped |= _cut_off(depth, width, s)
     share = int(np.count_nonzero(clipped)) / len(x)
     if share == 0:
         return []
     message = f"{share:.2%} of the samples sit at the end of the range, {low:.4g} to {high:.4g} {signal.unit}"
     remedy, refuse = "Lower the gain or use a sensor of larger range", share >= s.clipped_share
     return [Finding("clipping", refuse, message, remedy, *signal.around(clipped), share, s.clipped_share)]
+
+
+def _cut_off(depth: Array, width: float, s: QualitySettings) -> NDArray[np.bool_]:
+    """Mark the samples at the end of the range if they pile up there, compared with those just inside."""
+    top = depth < width
+    at_end = np.count_nonzero(top)
+    if at_end <= max(s.clipped_contrast * np.count_nonzero((depth >= width) & (depth < 9 * width)), 8):
+        return np.zeros(len(depth), bool)
+    # A tone in step with the sampling piles up too, one sample a crest, at every crest alike.
+    in_plateau = np.count_nonzero(top[2:] & top[1:-1] & top[:-2])
+    crests = (depth[1:-1] <= depth[:-2]) & (depth[1:-1] <= depth[2:])
+    at_every_crest = np.count_nonzero(crests & top[1:-1]) > 0.8 * np.count_nonzero(crests)
+    return np.zeros(len(depth), bool) if at_every_crest and in_plateau < 0.2 * at_end else top
 
 
 def _dropout(signal: Signal, step: Array, quantum: float, s: QualitySettings) -> list[Finding]:
@@ -177,13 +191,12 @@ def _held(x: Array, step: Array, quantum: float, s: QualitySettings) -> list[tup
     long = np.flatnonzero(length >= shortest)
     low, high = x.min(), x.max()
     runs = zip(first[long].tolist(), last[long].tolist(), strict=True)
-    return [(a, b) for a, b in runs if low < x[a] < high and _moves_beside(x, a, b, quantum)]
+    return [(a, b) for a, b in runs if low < x[a] < high and _jump(step, a, b) > 3 * quantum]
 
 
-def _moves_beside(x: Array, a: int, b: int, quantum: float) -> bool:
-    # A ring-down that has sunk below one step of the converter stands still too, but moves little on either side.
-    beside = np.concatenate((x[max(0, a - 16) : a], x[b : b + 16]))
-    return bool(len(beside) and np.max(np.abs(beside - x[a])) > 6 * quantum)
+def _jump(step: Array, a: int, b: int) -> float:
+    """The larger step into or out of a run: a crest, or a ring-down below the converter's step, is left gently."""
+    return max(abs(step[a - 1]) if a else 0.0, abs(step[b - 1]) if b <= len(step) else 0.0)
 
 
 def _dead(step: Array, quantum: float, s: QualitySettings) -> list[tuple[int, int]]:
@@ -197,8 +210,9 @@ def _dead(step: Array, quantum: float, s: QualitySettings) -> list[tuple[int, in
     if usual < 8 * quantum or not silent.any():
         return []
     edges = np.flatnonzero(np.diff(np.r_[0, silent.astype(np.int8), 0])).reshape(-1, 2)
-    # The block at the edge is partly silent; it or the one before must still be loud.
-    return [(a * 32, b * 32) for a, b in edges.tolist() if (rms[max(0, a - 2) : a] > 0.05 * usual).any()]
+    # The block at the edge is partly silent; it or the one before must still be loud, by many converter steps.
+    loud = max(0.05 * usual, 4 * quantum)
+    return [(a * 32, b * 32) for a, b in edges.tolist() if (rms[max(0, a - 2) : a] > loud).any()]
 
 
 def _drift(signal: Signal, s: QualitySettings) -> list[Finding]:

@@ -52,11 +52,10 @@ class Axis:
         """Choose about `count` round numbers that do not crowd each other."""
         low, high = float(self.edges[0]), float(self.edges[-1])
         widths = np.diff(self.edges)
-        if widths.max() < 1.5 * widths.min():
+        values = self._spread(_decade_steps(max(low, 0.0), high), 0.55 / count)
+        if len(values) < 3 or widths.max() < 1.5 * widths.min():
             values = _linear_steps(low, high, count)
-        else:
-            values = self._spread(_decade_steps(max(low, 0.0), high), 0.55 / count)
-        return [Tick(round(100 * float(self.position(v)), 2), f"{v:.6g}".replace("-", "−")) for v in sorted(values)]
+        return [Tick(round(100 * float(self.position(v)), 2), f"{v:.10g}".replace("-", "−")) for v in sorted(values)]
 
     def _spread(self, values: list[float], gap: float) -> list[float]:
         """Keep the earlier values of the list where two come closer than `gap`."""
@@ -77,5 +76,7 @@ def _linear_steps(low: float, high: float, count: int) -> list[float]:
 
 def _decade_steps(low: float, high: float) -> list[float]:
     """Zero, then 1, 10, 100 …, then the 5s and 2s: the order in which they deserve a place."""
+    if high <= 0:
+        return []
     powers = range(math.floor(math.log10(max(low, high * 1e-4))), math.ceil(math.log10(high)) + 1)
     return [v for v in (0.0, *(m * 10.0**p for m in (1, 5, 2) for p in powers)) if low <= v <= high]

@@ -15,6 +15,7 @@ from camvib.errors import MissingMetadata, RateConflict
 
 ROUNDING = 5e-4  # two rates closer than 0.05 % are one rate, written down with fewer digits
 AMBIGUOUS = 5e-3  # an increment rounded so far that the rate may be 0.5 % off is no statement of the rate
+LOWEST_HZ, HIGHEST_HZ = 0.01, 1e9  # what states a rate outside is damaged, or no recording of vibration
 DECLARE_RATE = "Declare the true one: column sampling_rate_hz of labels.csv, or --sampling-rate"
 DECLARE_UNIT = (
     "Declare it: column unit of labels.csv, or --unit (g, m/s2, mm/s, V, …; 'arbitrary' if levels mean nothing)"
@@ -50,7 +51,7 @@ def rate_between(hz: float, low: float, high: float, source: str) -> Rate:
 def stated_rate(hz: float, source: str) -> Rate | None:
     """Make a rate from a number in a header; None if it cannot be one."""
     hz = float(hz)
-    if not math.isfinite(hz) or not 0 < hz < 1e10:
+    if not math.isfinite(hz) or not LOWEST_HZ <= hz <= HIGHEST_HZ:
         return None
     return rate_between(hz, hz * (1 - 1e-9), hz * (1 + 1e-9), source)
 
@@ -58,7 +59,11 @@ def stated_rate(hz: float, source: str) -> Rate | None:
 def rate_from_step(step_s: float, resolution_s: float, source: str) -> Rate | None:
     """Make a rate from a time increment that is known to within ± half its resolution."""
     half = resolution_s / 2
-    if not (math.isfinite(step_s) and math.isfinite(half)) or step_s <= 0 or half >= step_s or step_s < 1e-10:
+    if (
+        not (math.isfinite(step_s) and math.isfinite(half))
+        or not 1 / HIGHEST_HZ <= step_s <= 1 / LOWEST_HZ
+        or half >= step_s
+    ):
         return None
     return rate_between(1 / step_s, 1 / (step_s + half), 1 / (step_s - half), source)
 

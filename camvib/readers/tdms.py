@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from camvib.readers._channel import Channel, Rate, rate_from_step
 from camvib.readers._table import Column, table_channels
 
 _LABVIEW_EPOCH = 1904
+_LEAD_IN = 28  # bytes: tag, flags, version, length of the segment, place of its samples
+_BIG_ENDIAN = 0x40
+_UNFINISHED = 0xFFFFFFFFFFFFFFFF
 
 
 def sniff(head: bytes, path: Path) -> bool:
@@ -28,6 +32,7 @@ def read(path: Path) -> Iterator[Channel]:
     from nptdms import TdmsFile
 
     size = path.stat().st_size
+    unfinished = _check_segments(path, size)
     with TdmsFile.open(path) as file:
         groups = [group for group in file.groups() if not int(group.properties.get("DecimationLevel", 0))]
         counts = Counter(channel.name for group in groups for channel in group.channels())
@@ -41,7 +46,26 @@ def read(path: Path) -> Iterator[Channel]:
                     continue
                 name = channel.name if counts[channel.name] == 1 else f"{group.name}/{channel.name}"
                 columns.append(_column(channel, name, total))
-            yield from table_channels(columns, "tdms")
+            yield from table_channels(columns, "tdms", unfinished)
+
+
+def _check_segments(path: Path, size: int) -> tuple[str, ...]:
+    """Walk from segment to segment: nptdms reads what is left of a cut file without a word."""
+    position = 0
+    with path.open("rb") as handle:
+        while position < size:
+            handle.seek(position)
+            lead_in = handle.read(_LEAD_IN)
+            if len(lead_in) < _LEAD_IN or lead_in[:4] != b"TDSm":
+                raise Truncated(f"{path}: no segment at byte {position} of {size}", "Copy the file again")
+            order = ">" if lead_in[4] & _BIG_ENDIAN else "<"
+            length = int(struct.unpack(f"{order}Q", lead_in[12:20])[0])
+            if length == _UNFINISHED:
+                return ("the writer was stopped before the last segment was closed",)
+            position += _LEAD_IN + length
+    if position > size:
+        raise Truncated(f"{path}: {size} bytes, the last segment ends at {position}", "Copy the file again")
+    return ()
 
 
 def _column(channel: Any, name: str, total_bytes: int) -> Column:

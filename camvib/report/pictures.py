@@ -80,7 +80,7 @@ def level_range_db(values_db: NDArray[np.floating]) -> tuple[float, float]:
     if finite.size == 0:
         return -80.0, 0.0
     low, high = np.percentile(finite, (2, 99.95))
-    top = 5 * np.ceil(high / 5)
+    top = 5 * np.ceil(high / 5) + 0.0  # -0 becomes 0
     return float(min(max(5 * np.floor(low / 5), top - 80), top - 10)), float(top)
 
 

@@ -23,7 +23,7 @@ def percent(fraction: float) -> str:
 
 def signed(value: float) -> str:
     """Write a value with its sign and one decimal."""
-    return f"{value:+.1f}".replace("-", "−")
+    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")  # -0 becomes +0
 
 
 def span(low: float, high: float, unit: str) -> str:

@@ -177,6 +177,8 @@ def test_picture_files_are_written_with_their_axes(tmp_path):
         (words.odds(3.2), "25 : 1"),
         (words.odds(-3.2), "1 : 25"),
         (words.odds(60.0), "more than 1000 : 1"),
+        (words.signed(-0.01), "+0.0"),
+        (words.signed(-2.34), "−2.3"),
         (words.human("loose_clamp"), "loose clamp"),
     ],
 )

@@ -151,7 +151,7 @@ def _path(x: NDArray[np.floating], y: NDArray[np.floating]) -> str:
 
 
 def spectrogram_png(spectrogram: Spectrogram, path: Path, title: str = "") -> Path:
-    """Write a spectrogram as a PNG with its axes in seconds and hertz and a colour bar in decibels.
+    """Write a spectrogram as a PNG with its axes in seconds and hertz and a colour bar in dB; return `path`.
 
     Parameters
     ----------
@@ -159,11 +159,6 @@ def spectrogram_png(spectrogram: Spectrogram, path: Path, title: str = "") -> Pa
     path : Path
         Where to write; the folder is made if need be.
     title : str
-
-    Returns
-    -------
-    Path
-        `path`.
     """
     figure, axes = _figure(title)
     _draw_levels(figure, axes, spectrogram)
@@ -178,7 +173,7 @@ def map_png(
     title: str = "",
     scale_logits: float | None = None,
 ) -> Path:
-    """Write a signed map over its spectrogram in grey, with numbered regions.
+    """Write a signed map over its spectrogram in grey, with numbered regions; return `path`.
 
     Parameters
     ----------
@@ -191,11 +186,6 @@ def map_png(
     scale_logits : float, optional
         Logits of full colour. Give the same to every picture that will be compared with another;
         left out, it is `evidence_scale` of this map.
-
-    Returns
-    -------
-    Path
-        `path`.
     """
     from matplotlib.colors import ListedColormap
 

@@ -198,7 +198,7 @@ def write_report(
     model: dict[str, object] | None = None,
     progress: bool = True,
 ) -> Path:
-    """Write one self-contained HTML page on a batch of recordings.
+    """Write one self-contained HTML page on a batch of recordings and return its path.
 
     Parameters
     ----------
@@ -213,11 +213,6 @@ def write_report(
         Without the last, the strongest map of this report sets the scale of all of them.
     progress : bool
         Show a progress bar if it takes longer than 2 s.
-
-    Returns
-    -------
-    Path
-        `out`.
 
     Raises
     ------

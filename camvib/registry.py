@@ -10,7 +10,6 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,11 +31,11 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _REMEDY = "Train and register one with 'camvib train' or 'camvib demo', or give the path of a run folder"
 
 
-def register(run_id: str, model_dir: Path, name: str = NAME, metrics: Mapping[str, Any] | None = None) -> str:
+def register(run_id: str, model_dir: Path, name: str = NAME) -> str:
     """Make a model folder a version of the registered model `name`.
 
-    The version carries the macro-F1 on unseen groups and the data digest, which `release` compares. Registering the
-    same model of the same run again returns the version that stands.
+    The version carries the macro-F1 on unseen groups and the data digest of the model's card, which `release`
+    compares. Registering the same model of the same run again returns the version that stands.
 
     Parameters
     ----------
@@ -44,8 +43,6 @@ def register(run_id: str, model_dir: Path, name: str = NAME, metrics: Mapping[st
         MLflow run of the training.
     model_dir : Path
         Folder with model.json and weights.npz.
-    metrics : mapping, optional
-        Has ``macro_f1`` and ``data_digest``; by default the model's own card.
 
     Returns
     -------
@@ -57,11 +54,11 @@ def register(run_id: str, model_dir: Path, name: str = NAME, metrics: Mapping[st
     for known in client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
         if known.tags.get("camvib.model_digest") == described["digest"]:
             return str(known.version)
-    measured = metrics or described["card"]
+    card = described["card"]
     tags = {
         "camvib.model_digest": described["digest"],
-        "camvib.data_digest": measured["data_digest"],
-        "camvib.macro_f1": repr(float(measured["macro_f1"])),
+        "camvib.data_digest": card["data_digest"],
+        "camvib.macro_f1": repr(float(card["macro_f1"])),
     }
     uri, model_id = _log_model(run_id, model_dir, described)
     _ensure_name(client, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import importlib.metadata
 import json
@@ -194,6 +195,7 @@ class Run:
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
         self._log_data(result)
+        self._log_history(result.folder / "history.csv")
         figures = {f"test/{key}": value for key, value in _flat(result.metrics).items() if _is_number(value)}
         self._logged -= {(key, 0) for key in figures}  # the last measurement counts
         self.log_epoch(0, figures)
@@ -203,6 +205,13 @@ class Run:
         for name in _PICTURES:
             if (result.folder / name).is_dir():
                 self._client.log_artifacts(self.run_id, str(result.folder / name), artifact_path=name)
+
+    def _log_history(self, path: Path) -> None:
+        """Log the epochs that ran before this MLflow run was made, as when a folder comes from a bare GPU machine."""
+        with path.open(newline="") as handle:
+            for row in csv.DictReader(handle):
+                epoch = int(row.pop("epoch"))
+                self.log_epoch(epoch, {name: float(value) for name, value in row.items() if value})
 
     def _log_data(self, result: TrainingResult) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag

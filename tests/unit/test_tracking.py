@@ -32,7 +32,8 @@ def run_folder(tmp_path: Path) -> TrainingResult:
     (out / "spectrograms" / "tip_mass.png").write_bytes(b"\x89PNG")
     (out / "settings.json").write_text(Settings().model_dump_json())
     (out / "data.json").write_text(json.dumps({"digest": "d" * 64, "folder": "rig"}))
-    for name in ("split.csv", "history.csv", "metrics.json", "environment.txt"):
+    (out / "history.csv").write_text("epoch,train_loss,val_loss\n0,1.5,\n1,0.5,0.75\n")
+    for name in ("split.csv", "metrics.json", "environment.txt"):
         (out / name).write_text("x")
     metrics = {"accuracy": 0.9, "macro_f1": 0.8, "recall": {"tip mass (5 g)": 0.7}, "confusion": [[1, 0], [0, 1]]}
     return TrainingResult(out, out / "model", 0.9, 0.8, ("a", "b"), ("1",), ("2",), "d" * 64, metrics)
@@ -40,7 +41,7 @@ def run_folder(tmp_path: Path) -> TrainingResult:
 
 def test_a_run_folder_is_in_mlflow_as_a_whole(mlflow_home: Path, run_folder: TrainingResult) -> None:
     with open_run("train") as run:
-        run.log_epoch(0, {"loss": 1.5})
+        run.log_epoch(0, {"train_loss": 1.5})
         run.log_run_folder(run_folder)
     client = mlflow_client()
     logged = client.get_run(run.run_id)
@@ -48,6 +49,8 @@ def test_a_run_folder_is_in_mlflow_as_a_whole(mlflow_home: Path, run_folder: Tra
     assert logged.data.params["training.epochs"] == str(Settings().training.epochs)
     assert logged.data.metrics["test/recall.tip mass _5 g_"] == 0.7
     assert logged.data.tags["camvib.data_digest"] == "d" * 64
+    losses = [(point.step, point.value) for point in client.get_metric_history(run.run_id, "train_loss")]
+    assert losses == [(0, 1.5), (1, 0.5)]
     assert logged.inputs.dataset_inputs[0].dataset.digest == "d" * 36
     assert {file.path for file in client.list_artifacts(run.run_id, "figures")} == {"figures/confusion.png"}
     top = {file.path for file in client.list_artifacts(run.run_id)}

@@ -100,8 +100,7 @@ def check_signal(signal: Signal, s: QualitySettings) -> list[Finding]:
         return [_gap(signal, ~finite)]
     low, high = float(x.min()), float(x.max())
     step = np.diff(x)
-    moves = np.abs(step[step != 0])
-    quantum = float(moves.min()) if moves.size else 0.0
+    quantum = _converter_step(x, step)
     if high - low <= 2.5 * quantum:
         message = f"flat line: {low:g} to {high:g} {signal.unit} throughout"
         return [Finding("flat_line", True, message, "Check the cable, the sensor's supply and the gain", *signal.span)]
@@ -112,6 +111,13 @@ def check_signal(signal: Signal, s: QualitySettings) -> list[Finding]:
         *_drift(signal, s),
         *_hum(signal, s),
     ]
+
+
+def _converter_step(x: Array, step: Array) -> float:
+    """Smallest distance between two values, of neighbours or of some 2000 samples spread evenly; 0 for a constant."""
+    spread = np.sort(x[:: max(1, len(x) // 2048)])
+    gaps = np.concatenate((np.abs(step), np.diff(spread)))
+    return float(np.min(gaps, where=gaps > 0, initial=np.inf)) if step.any() else 0.0
 
 
 def _gap(signal: Signal, bad: NDArray[np.bool_]) -> Finding:

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.signal import welch
 from tqdm import tqdm
 
 from camvib.cam import check_add_up, contrast, regions
-from camvib.datasets import Entry, expand
+from camvib.datasets import Entry, expand, recordings
 from camvib.errors import CamvibError
 from camvib.evaluation.classification import predicted_label
 from camvib.inference import Model, Prediction, load_model
@@ -85,36 +86,72 @@ def diagnose(
     """
     if not isinstance(model, Model):
         model = load_model(model)
-    declared = {"channel": channel or model.spec.channel, "unit": unit, "sampling_rate_hz": sampling_rate_hz}
-    entries = list(expand(paths, **declared))
-    diagnoses, new = [], 0
-    for entry in tqdm(entries, desc="diagnose", unit="recording", disable=not progress, delay=2):
-        diagnosis, is_new = _diagnose_entry(entry, model, store, allow_resample)
-        diagnoses.append(diagnosis)
-        new += is_new
-    return Batch(diagnoses, new)
-
-
-def _diagnose_entry(
-    entry: Entry | CamvibError, model: Model, store: Store, allow_resample: bool
-) -> tuple[Diagnosis, bool]:
-    """Return the diagnosis and whether it was made now."""
     digest = f"{model.settings.diagnosis.digest()}{'-resample' if allow_resample else ''}"
-    try:
-        if isinstance(entry, CamvibError):
-            raise entry
-        recording = entry.load()
-    except CamvibError as error:
-        identity, name = _identity(entry, error)
-        refused = Diagnosis(
-            identity, name, channel="", asset="", verdict="refused", reason=error.message, remedy=error.remedy
-        )
-        return _once(replace(refused, model=model.digest, settings_digest=digest), None, store)
+    listed, wrong = _list(paths, {"channel": channel, "unit": unit, "sampling_rate_hz": sampling_rate_hz})
+    outcomes = [_once(_unreadable(path, None, error, model, digest), None, store) for path, error in wrong]
+    bar = tqdm(total=len(listed), desc="diagnose", unit="recording", disable=not progress, delay=2)
+    for entry, found in groupby(recordings(listed), key=lambda pair: pair[0]):
+        for recording in _of_channel([recording for _, recording in found], model):
+            if isinstance(recording, CamvibError):
+                refused = _unreadable(entry.file, entry.start_s, recording, model, digest)
+                outcomes.append(_once(refused, None, store))
+            else:
+                outcomes.append(_diagnose_one(recording, model, store, digest, allow_resample))
+        bar.update(1)
+    bar.close()
+    return Batch([diagnosis for diagnosis, _ in outcomes], sum(is_new for _, is_new in outcomes))
+
+
+def _list(paths: Sequence[Path], declared: dict[str, Any]) -> tuple[list[Entry], list[tuple[Path, CamvibError]]]:
+    """List the recordings of all paths; a path that cannot be listed does not stop the others."""
+    listed, wrong = [], []
+    for path in paths:
+        try:
+            listed += list(expand([path], **declared))
+        except CamvibError as error:
+            wrong.append((path, error))
+    if wrong and not listed:
+        raise wrong[0][1]
+    return listed, wrong
+
+
+def _of_channel(found: list[Recording | CamvibError], model: Model) -> list[Recording | CamvibError]:
+    """Of a file's channels take the one that the model was trained on, if it has it; else all."""
+    same = [r for r in found if isinstance(r, Recording) and r.channel == model.spec.channel]
+    return [*same] or found
+
+
+def _diagnose_one(
+    recording: Recording, model: Model, store: Store, digest: str, allow_resample: bool
+) -> tuple[Diagnosis, bool]:
     done = store.find([recording.id], model.digest, digest)
     if done:
         return done[recording.id], False
     diagnosis, evidence = judge(recording, model, allow_resample=allow_resample)
     return _once(replace(diagnosis, settings_digest=digest), evidence, store)
+
+
+def _unreadable(file: Path, start_s: float | None, error: CamvibError, model: Model, digest: str) -> Diagnosis:
+    """Refuse what cannot be read.
+
+    The reason is part of its id, so that a file is tried again once its rate or unit is declared.
+    """
+    try:
+        content = file_sha256(file)
+    except OSError:  # missing, a folder, or not ours to read
+        content = str(file)
+    identity = recording_id(content, error.message, start_s or 0.0, 0.0)
+    return Diagnosis(
+        identity,
+        str(file),
+        channel="",
+        asset="",
+        verdict="refused",
+        reason=error.message,
+        remedy=error.remedy,
+        model=model.digest,
+        settings_digest=digest,
+    )
 
 
 def _once(diagnosis: Diagnosis, evidence: Evidence | None, store: Store) -> tuple[Diagnosis, bool]:
@@ -126,24 +163,7 @@ def _once(diagnosis: Diagnosis, evidence: Evidence | None, store: Store) -> tupl
     return diagnosis, True
 
 
-def _identity(entry: Entry | CamvibError, error: CamvibError) -> tuple[str, str]:
-    """Stable id and name of what cannot be read: by its content and by what was wrong with it.
-
-    The reason is part of it, so that a file is tried again once its rate or unit is declared.
-    """
-    if isinstance(entry, CamvibError) or not entry.file.is_file():
-        name = "" if isinstance(entry, CamvibError) else str(entry.file)
-        return recording_id(error.message, "", 0.0, 0.0), name or error.message.split(":")[0]
-    try:
-        content = file_sha256(entry.file)
-    except OSError:
-        content = str(entry.file)
-    return recording_id(content, error.message, entry.start_s or 0.0, 0.0), str(entry.file)
-
-
-def judge(
-    recording: Recording, model: Model, *, allow_resample: bool = False
-) -> tuple[Diagnosis, Evidence | None]:
+def judge(recording: Recording, model: Model, *, allow_resample: bool = False) -> tuple[Diagnosis, Evidence | None]:
     """Give the verdict on one recording, and the pictures behind it (None when refused).
 
     All whole windows of the recording are judged together: the logits are the mean over windows, and
@@ -282,7 +302,9 @@ def _remedy(label: str, unknown: bool, healthy: bool) -> str:
         return "Have an engineer look at it; if it is a new condition, label it and train again"
     if healthy:
         return ""
-    return f"Check the asset for {label.replace('_', ' ').replace('+', ' and ')}, first where the strongest region points"
+    return (
+        f"Check the asset for {label.replace('_', ' ').replace('+', ' and ')}, first where the strongest region points"
+    )
 
 
 def _evidence(

@@ -98,12 +98,9 @@ class DiagnoserModule(pl.LightningModule):
             return nn.functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=self.weights)
         return nn.functional.cross_entropy(logits, targets.argmax(dim=1), weight=self.weights)
 
-    def on_train_epoch_start(self) -> None:
-        """Seed the augmentation by epoch: a resumed training repeats an unbroken one."""
-        torch.manual_seed(self.settings.training.seed * 100_003 + self.current_epoch)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Loss of one augmented batch."""
+    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+        """Loss of one augmented batch; seeded by its place, so that a resumed training repeats an unbroken one."""
+        torch.manual_seed((self.settings.training.seed * 10_007 + self.current_epoch) * 100_003 + number)
         waveform, targets = batch
         augmentation = self.settings.training.augmentation
         with torch.no_grad():
@@ -129,7 +126,7 @@ class DiagnoserModule(pl.LightningModule):
         training = self.settings.training
         optimizer = torch.optim.AdamW(self.parameters(), training.learning_rate, weight_decay=training.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, training.learning_rate, total_steps=self.steps * training.epochs, pct_start=0.25
+            optimizer, training.learning_rate, total_steps=max(8, self.steps * training.epochs), pct_start=0.25
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -207,15 +204,21 @@ def fit_network(
     module = DiagnoserModule(diagnoser, settings, weights, len(loader))
     checkpoints = out / "checkpoints" / fingerprint
     monitor = "val_loss" if validation else "train_loss"
-    best = ModelCheckpoint(
-        checkpoints, filename="best", monitor=monitor, save_last=True, enable_version_counter=False
-    )
+    # One for the best epoch; one for the newest, which a killed training goes on from.
+    common: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": True}
+    best = ModelCheckpoint(checkpoints, filename="best", monitor=monitor, **common)
+    newest = ModelCheckpoint(checkpoints, filename="last", **common)
     last = checkpoints / "last.ckpt"
     _fit(
         module,
         loader,
         validation,
-        [best, EarlyStopping(monitor, patience=training.patience), History(out, training.epochs, on_epoch, progress)],
+        [
+            best,
+            newest,
+            EarlyStopping(monitor, patience=training.patience),
+            History(out, training.epochs, on_epoch, progress),
+        ],
         training.epochs,
         last if resume and last.is_file() else None,
     )

@@ -131,8 +131,9 @@ class Model:
         parts = []
         self.diagnoser.eval()
         with torch.inference_mode():
-            for batch in torch.from_numpy(np.ascontiguousarray(waveforms, np.float32)).split(batch_size):
-                image = self.diagnoser.spectrogram(batch)
+            for first in range(0, len(waveforms), batch_size):
+                batch = np.array(waveforms[first : first + batch_size], np.float32)
+                image = self.diagnoser.spectrogram(torch.from_numpy(batch))
                 output = self.diagnoser.network(self.diagnoser.standardise(image))
                 parts.append([value.numpy() for value in (*output, image)])
         return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))

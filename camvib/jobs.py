@@ -10,42 +10,29 @@ from typing import Any
 from tqdm import tqdm
 
 from camvib import registry, tracking
-from camvib.datasets import expand
+from camvib.datasets import expand, recordings
 from camvib.diagnosis import Batch, diagnose
 from camvib.errors import CamvibError
 from camvib.inference import load_model
-from camvib.pictures import spectrogram_png
 from camvib.records import Diagnosis
-from camvib.report import write_report
+from camvib.report import spectrogram_png, write_report
 from camvib.settings import Settings, SpectrogramSettings, home
 from camvib.spectrograms import spectrogram
 from camvib.store import Store
 from camvib.training import TrainingResult, train
 
 
-def train_tracked(
-    folder: Path, out: Path, settings: Settings, *, track: bool = True, run_id: str | None = None, **options: Any
-) -> dict[str, Any]:
+def train_tracked(folder: Path, out: Path, settings: Settings, *, track: bool = True, **options: Any) -> dict[str, Any]:
     """Train, log to MLflow, register the model; the summary is the JSON contract of ``camvib train``."""
     if not track:
         result = train(folder, out, settings, **options)
         return training_summary(result, None, str(result.model_dir))
-    return _train_in_run(folder, out, settings, run_id, options)
-
-
-def _train_in_run(
-    folder: Path, out: Path, settings: Settings, run_id: str | None, options: dict[str, Any]
-) -> dict[str, Any]:
-    run_file = out / "mlflow_run_id"
-    if run_id is None and run_file.is_file():
-        run_id = run_file.read_text().strip()
-    with tracking.open_run(out.name, run_id=run_id) as run:
-        out.mkdir(parents=True, exist_ok=True)
-        run_file.write_text(run.run_id + "\n")
-        result = train(folder, out, settings, on_epoch=run.log_epoch, **options)
-        run.log_run_folder(result)
-    registry.register(run.run_id, result.model_dir, metrics=result.metrics)
-    return training_summary(result, run.run_id, str(result.model_dir))
+    run_id = tracking.run_of(out, folder, settings)
+    result = tracking.tracked_training(folder, out, settings, run_id=run_id, **options)
+    version = registry.register(run_id, result.model_dir)
+    alias = registry.release(version)
+    summary = training_summary(result, run_id, str(result.model_dir))
+    return {**summary, "version": version, "alias": alias}
 
 
 def training_summary(result: TrainingResult, run_id: str | None, model: str) -> dict[str, Any]:
@@ -127,20 +114,17 @@ def export_spectrograms(
     failed : list of CamvibError
         What could not be read or drawn; the rest is written all the same.
     """
-    entries = list(expand([path], **declared))
     written: list[Path] = []
     failed: list[CamvibError] = []
-    for entry in tqdm(entries, desc="spectrograms", disable=not progress, delay=2):
+    entries = list(expand([path], **declared))
+    for entry, recording in tqdm(recordings(entries), total=len(entries), disable=not progress, delay=2):
         try:
-            if isinstance(entry, CamvibError):
-                raise entry
-            recording = entry.load()
-            name = f"{recording.channel}, {recording.start_s:g}–{recording.start_s + recording.duration_s:g} s"
-            stem = f"{entry.file.stem}_{recording.id[:6]}.png" if path.is_dir() else ""
-            target = out / stem if stem else out
-            target.parent.mkdir(parents=True, exist_ok=True)
-            picture = spectrogram(recording, settings)
-            written.append(spectrogram_png(picture, target, title=f"{entry.file.name}: {name}"))
+            if isinstance(recording, CamvibError):
+                raise recording
+            stretch = f"{recording.start_s:g}–{recording.start_s + recording.duration_s:g} s"
+            target = out / f"{entry.file.stem}_{recording.id[:6]}.png" if path.is_dir() else out
+            title = f"{entry.file.name}: {recording.channel}, {stretch}"
+            written.append(spectrogram_png(spectrogram(recording, settings), target, title=title))
         except CamvibError as error:
             failed.append(error)
     return written, failed

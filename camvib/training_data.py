@@ -136,7 +136,7 @@ def _read_all(
     used, left_out = [], []
     bar = tqdm(labelled.recordings(), total=len(labelled.entries), desc="read", disable=not progress, delay=2)
     for entry, recording in bar:
-        if not isinstance(recording, CamvibError) and resample_hz:
+        if isinstance(recording, Recording) and resample_hz:
             recording = resample(recording, resample_hz)
         if isinstance(recording, CamvibError):
             left_out.append({"file": str(entry.file.name), "reason": str(recording)})

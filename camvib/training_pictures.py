@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from camvib.cam import contrast, regions
 from camvib.evaluation.splits import Split
 from camvib.inference import Model
-from camvib.pictures import confusion_png, map_png, spectrogram_png
 from camvib.records import Spectrogram
+from camvib.report.pictures import map_png, spectrogram_png
 from camvib.training_data import TrainingData
 
 SPECTROGRAMS_A_CLASS = 3
@@ -59,3 +60,22 @@ def _write_map(model: Model, data: TrainingData, recording: int, label: str, pat
 
 def _slug(label: str) -> str:
     return "".join(c if c.isalnum() or c in "-_+" else "-" for c in label)
+
+
+def confusion_png(counts: NDArray[np.integer], labels: list[str], path: Path) -> Path:
+    """Draw a confusion matrix, rows truth and columns verdict, with its counts."""
+    from matplotlib.figure import Figure  # not pyplot: no global state
+
+    side = 2.2 + 0.7 * len(labels)
+    figure = Figure(figsize=(side + 0.8, side), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel="predicted", ylabel="true", title="Recordings of unseen groups")
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    names = [label.replace("_", " ") for label in labels]
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    for row, column in np.ndindex(*counts.shape):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
+    figure.savefig(path)
+    return path

@@ -27,7 +27,7 @@ def read(path: Path) -> Iterator[Channel]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
         kept = [
             f

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from tqdm import tqdm
 
 from camvib.errors import CamvibError, LabelsError, ReadError
 from camvib.labels import LABELS, SEGMENTS, WHY_GROUPS, Row, read_rows, with_segments
-from camvib.readers import Channel, is_time, read_channels, recordings_of
+from camvib.readers import Channel, is_time, read_channels, recordings_of, split_name
 from camvib.records import Recording, file_sha256
 
 _SKIPPED_FOLDERS = {"twins", "masks", "__pycache__", "__MACOSX"}
@@ -68,10 +68,26 @@ class Entry:
         return first
 
     def _from(self, channels: Sequence[Channel], content_sha256: str) -> Iterator[Recording]:
-        return recordings_of(
-            self.file, channels, content_sha256, channel=self.channel, sampling_rate_hz=self.sampling_rate_hz,
-            unit=self.unit, start_s=self.start_s, end_s=self.end_s, asset=self.asset, recorded_at=self.recorded_at,
+        channel, unit = _positional(self, channels)
+        found = recordings_of(
+            self.file, channels, content_sha256, channel=channel, sampling_rate_hz=self.sampling_rate_hz,
+            unit=unit, start_s=self.start_s, end_s=self.end_s, asset=self.asset, recorded_at=self.recorded_at,
         )  # fmt: skip
+        for one in found:
+            yield one if channel == self.channel else replace(one, channel=self.channel or one.channel)
+
+
+def _listed(attributes: dict[str, str]) -> list[str]:
+    """Names in the descriptive column ``channels``."""
+    return [name.strip() for name in re.split(r"[;,]", attributes.get("channels", "")) if name.strip()]
+
+
+def _positional(entry: Entry, channels: Sequence[Channel]) -> tuple[str | None, str | None]:
+    """Find channel and unit: in a table without header, column ``channels`` of labels.csv names the columns."""
+    names = _listed(entry.attributes)
+    if entry.channel not in names or not all(channel.name.startswith("column_") for channel in channels):
+        return entry.channel, entry.unit
+    return f"column_{names.index(entry.channel) + 1}", entry.unit or split_name(entry.channel)[1]
 
 
 _CHOOSE = "Choose one: --channel NAME, or a column channel in labels.csv"
@@ -239,12 +255,8 @@ def _single(path: Path, channel: str | None, unit: str | None, rate: float | Non
     for folder in list(path.absolute().parents)[:4]:
         if not (folder / LABELS).is_file():
             continue
-        try:
-            rows = read_rows(folder / LABELS, strict=False)
-        except LabelsError:  # it may describe something else; whoever names the folder itself is told
-            break
-        name = path.absolute().relative_to(folder).as_posix()
-        row = next((row for row in rows if row.file == name), None)
+        table = folder / LABELS
+        row = _rows_by_file(table, table.stat().st_mtime_ns).get(path.absolute().relative_to(folder).as_posix())
         if row is None:
             break
         whole = Entry(
@@ -260,6 +272,14 @@ def _single(path: Path, channel: str | None, unit: str | None, rate: float | Non
         )
         return _declared(whole, channel, unit, rate)
     return Entry(path, channel=channel, unit=unit, sampling_rate_hz=rate)
+
+
+@lru_cache(maxsize=4)
+def _rows_by_file(table: Path, modified_ns: int) -> dict[str, Row]:
+    try:
+        return {row.file: row for row in reversed(read_rows(table, strict=False))}
+    except LabelsError:  # it may describe something else; whoever names the folder itself is told
+        return {}
 
 
 def _declared(entry: Entry, channel: str | None, unit: str | None, rate: float | None) -> Entry:
@@ -320,15 +340,14 @@ def _check_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 def _check_channel(folder: Path, row: Row, entry: Entry) -> None:
     """Ask for a channel where labels.csv lists several and none is chosen."""
-    listed = [
-        name for name in re.split(r"[;,]", row.attributes.get("channels", "")) if name.strip() and not is_time(name)
-    ]
+    listed = [name for name in _listed(row.attributes) if not is_time(name)]
     if entry.channel is not None or len(listed) < 2:
         return
     try:
         names = [channel.name for channel in read_channels(entry.file)]
+        names = listed if all(name.startswith("column_") for name in names) else names
     except ReadError:
-        names = [name.strip() for name in listed]
+        names = listed
     if len(names) > 1:
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise LabelsError(f"{folder / LABELS}: {row.file} has several channels: {shown}", _CHOOSE)

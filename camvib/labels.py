@@ -181,7 +181,8 @@ def _row(table: Path, line: int, record: Mapping[str, str], group_column: str, s
     if when and parse_date(when) is None:
         raise LabelsError(f"{where}: recorded_at {when!r} is no date", "Write it as 2024-05-31T14:05:00")
     return Row(
-        file=_inside(record["file"], where), line=line, label=record.get("label", ""), group=record.get(group_column, ""),
+        file=_inside(record["file"], where), line=line,
+        label=record.get("label", ""), group=record.get(group_column, ""),
         channel=record.get("channel") or None, sampling_rate_hz=rate, unit=record.get("unit") or None,
         asset=record.get("asset", ""), start_s=start_s, end_s=end_s, recorded_at=parse_date(when) if when else None,
         attributes={name: value for name, value in record.items() if name not in KNOWN and name},

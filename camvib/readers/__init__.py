@@ -26,7 +26,17 @@ from camvib.readers._text import parse_date
 from camvib.records import Recording, file_sha256
 from camvib.units import parse_unit
 
-__all__ = ["Channel", "Rate", "describe", "is_time", "parse_date", "read", "read_channels", "recordings_of"]
+__all__ = [
+    "Channel",
+    "Rate",
+    "describe",
+    "is_time",
+    "parse_date",
+    "read",
+    "read_channels",
+    "recordings_of",
+    "split_name",
+]
 
 _HEAD_BYTES = 4096
 _NOT_VIBRATION = ("time",)

@@ -216,3 +216,17 @@ def test_expand_uses_the_labels_two_folders_up(shared_data: Path) -> None:
     file = next((shared_data / "pump_motor_kafeel" / "healthy").glob("*.mat"))
     (entry,) = expand([file])
     assert entry.sampling_rate_hz == 1000
+
+
+def test_channels_column_names_the_columns_of_a_table_without_header(tmp_path: Path) -> None:
+    rows = [f"{i / FS:.5g},{np.sin(i):.5f},{i / FS:.5g},{np.cos(i):.5f}" for i in range(300)]
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("\n".join(rows))
+    head = "file,label,group,channels\n"
+    columns = '"time_s,base_g,time_s,tip_mm_s"'
+    (tmp_path / "labels.csv").write_text(f"{head}a.csv,x,A,{columns}\nb.csv,y,B,{columns}\n")
+    with pytest.raises(LabelsError, match="several channels: base_g, tip_mm_s"):
+        LabelledSet.load(tmp_path)
+    recording = LabelledSet.load(tmp_path, channel="tip_mm_s").entries[0].load()
+    assert (recording.channel, recording.unit, recording.sampling_rate_hz) == ("tip_mm_s", "m/s", FS)
+    np.testing.assert_allclose(recording.samples, 1e-3 * np.cos(np.arange(300)), atol=1e-8)

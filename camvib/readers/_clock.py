@@ -13,6 +13,7 @@ from camvib.readers._channel import AMBIGUOUS, Rate, rate_between
 from camvib.readers._names import TIME_UNITS
 
 _PLAUSIBLE_HZ = (10.0, 200e3)  # vibration measurement; used only to choose between s, ms and µs
+_SINCE_1970 = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # up to twice as much: the years 2001 to 2033
 _UNEVEN = 0.25
 
 
@@ -94,6 +95,9 @@ def _scale(time: NDArray[Any], step: float, unit: str | None, source: str) -> tu
         return TIME_UNITS[unit], (), ""
     if not np.equal(np.mod(time, 1), 0).all() or step < 1:
         return 1.0, (f"{source} has no unit; read as seconds",), ""
+    epoch = next((word for word, size in _SINCE_1970.items() if size <= time[0] < 2 * size), None)
+    if epoch:
+        return TIME_UNITS[epoch], (f"{source} has no unit; read as {epoch} since 1970",), ""
     low, high = _PLAUSIBLE_HZ
     fits = [word for word in ("s", "ms", "us") if low <= 1 / (step * TIME_UNITS[word]) <= high]
     options = ", ".join(f"{1 / (step * TIME_UNITS[word]):.6g} Hz if in {word}" for word in ("s", "ms", "us"))

@@ -26,15 +26,11 @@ _MAX_BAD = 0.05  # share of cells that are no numbers, above which a column is t
 
 
 def sniff(head: bytes, path: Path) -> bool:
-    """Recognise text that holds digits."""
+    """Recognise text; whether it is made of numbers is for `read` to say."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     printable = sum(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
-    return (
-        b"\x00" not in head
-        and printable >= 0.99 * len(head)
-        and (any(48 <= byte <= 57 for byte in head) or b"nan" in head.lower())
-    )
+    return b"\x00" not in head and printable >= 0.99 * len(head)
 
 
 def read(path: Path) -> Iterator[Channel]:
@@ -67,7 +63,13 @@ def text_channels(path: Path, dialect: Dialect, encoding: str, form: str, header
         )
         for i, values in columns.items()
     ]  # fmt: skip
-    yield from table_channels(table, form, notes)
+    channels = list(table_channels(table, form, notes))
+    if not channels:
+        raise ReadError(
+            f"{path}: no column of numbers beside the time. {'; '.join(notes)}".rstrip(". "),
+            "Give one sample a line, in columns of numbers",
+        )
+    yield from channels
 
 
 def read_columns(path: Path, dialect: Dialect, encoding: str) -> tuple[dict[int, NDArray[np.floating]], list[str]]:

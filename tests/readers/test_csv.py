@@ -217,6 +217,12 @@ def test_rounding_of_a_declared_rate_is_tolerated(tmp_path: Path) -> None:
         ("", EmptyFile, "0 bytes"),
         ("time_s,accel_g\n", ReadError, "numbers|rows|known format"),
         ("one\ntwo\nthree 3\n", ReadError, "numbers"),
+        ("time_s,a_g\n" + "abc,def\n" * 99, ReadError, "numbers"),
+        (
+            "time_s,a_g\n" + "".join(f"{i / 100},{'abc' if i % 2 else 1}\n" for i in range(99)),
+            ReadError,
+            "'a_g' is text",
+        ),
         ("a_g\n" + "nan\n" * 50, ReadError, "NaN"),
         ("a_g\n1.5\n", ReadError, "1 sample"),
         ("\x00\x01\x02" * 100, ReadError, "known format"),
@@ -265,3 +271,15 @@ def test_text_in_the_middle_loses_no_rows(tmp_path: Path) -> None:
     (recording,) = read(write(tmp_path, "time_s,a_g\n" + "\n".join(lines)))
     assert len(recording.samples) == N + 1
     assert np.flatnonzero(np.isnan(recording.samples)).tolist() == [150, 300]
+
+
+@pytest.mark.parametrize(("start", "step"), [(1717164300000, 10), (1717164300000000, 10000), (250, 10)])
+def test_whole_numbers_since_1970_or_since_power_on(tmp_path: Path, start: int, step: int) -> None:
+    body = "".join(f"{start + i * step},{x:.5f}\n" for i, x in enumerate(X))
+    path = write(tmp_path, "timestamp,a_g\n" + body)
+    if start < 1e9:  # 10 ms or 10 µs: both are plausible
+        with pytest.raises(MissingMetadata, match=r"100 Hz if in ms, 100000 Hz if in us"):
+            list(read(path))
+        return
+    (recording,) = read(path)
+    assert recording.sampling_rate_hz == 100

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def schedule(
     """Diagnose what is new in an inbox at every tick of a schedule, until Ctrl-C or SIGTERM.
 
     Every run asks the registry anew for `model`, so that a promotion takes effect with the next run. Slots that
-    were missed while nothing ran are made up for at the next start; they find nothing new to do.
+    were missed while nothing ran are dropped: the next run diagnoses all that is not done.
 
     Parameters
     ----------
@@ -62,11 +63,13 @@ def schedule(
     registry.resolve(model)
     inbox = inbox.resolve()
     parameters = {"inbox": inbox, "model": model, "report": report, "store": store}
+    name = f"{inbox.name}-{hashlib.sha256(str(inbox).encode()).hexdigest()[:6]}"
     named = {key: str(value) for key, value in parameters.items() if value is not None}
     with _api() as url:
         print(f"{inbox} every {every_s:g} s" if every_s else f"{inbox} at {cron!r} UTC", f"with {model}; runs: {url}")
+        _drop_missed_slots(name)
         diagnose.serve(
-            name=f"{inbox.name}-{hashlib.sha256(str(inbox).encode()).hexdigest()[:6]}",
+            name=name,
             parameters={**named, "options": options or {}},
             limit=1,
             pause_on_shutdown=False,  # else the schedule stays off after a restart
@@ -89,6 +92,23 @@ def _check(cron: str, inbox: Path, every_s: float | None) -> None:
         raise SettingsError(f"{cron!r} is no cron schedule", "Give five fields, e.g. '0 * * * *' for hourly") from error
 
 
+def _drop_missed_slots(deployment: str) -> None:
+    """Delete the runs that came due while nothing ran; they would also run with the parameters of then."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import StateType
+
+    due = filters.FlowRunFilter(
+        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=filters.FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+    )
+    of_this = filters.DeploymentFilter(name=filters.DeploymentFilterName(any_=[deployment]))
+    with get_client(sync_client=True) as client:
+        while missed := client.read_flow_runs(flow_run_filter=due, deployment_filter=of_this):
+            for run in missed:
+                client.delete_flow_run(run.id)
+
+
 @contextmanager
 def _api() -> Iterator[str]:
     """Use the Prefect API that is configured; else serve one on the loopback until this process ends.
@@ -104,7 +124,12 @@ def _api() -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        own = {settings.PREFECT_API_URL: f"{base}/api", settings.PREFECT_UI_API_URL: f"{base}/api"}
+        own = {
+            settings.PREFECT_API_URL: f"{base}/api",
+            settings.PREFECT_UI_API_URL: f"{base}/api",
+            # It marks all late runs at once, and SQLite answers "database is locked".
+            settings.PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED: False,
+        }
         with settings.temporary_settings(updates=own):
             server = uvicorn.Server(uvicorn.Config(create_app(), log_level="warning"))
             context = contextvars.copy_context()  # a thread does not inherit the settings above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,8 @@ def read_clock(time: NDArray[Any], unit: str | None, name: str) -> tuple[Rate | 
     if scale is None:
         return None, problem, ()
     resolution = (_resolution(time[finite[:50]]) + _resolution(time[finite[-50:]])) / 2
-    steps = _steps(time, finite)
-    if problem := steps.problem(resolution, span / n_steps, scale, source):
+    steps = _steps(time, finite, resolution)
+    if problem := steps.problem(resolution, span, span / n_steps, scale, source):
         median_hz = 1 / (steps.median * scale) if steps.median > 0 else 0.0
         rate = rate_between(median_hz, 0.995 * median_hz, 1.005 * median_hz, source) if median_hz else None
         return rate, problem, ()
@@ -93,7 +94,7 @@ def is_running_number(values: NDArray[Any]) -> bool:
 def _scale(time: NDArray[Any], step: float, unit: str | None, source: str) -> tuple[float | None, tuple[str, ...], str]:
     if unit in TIME_UNITS:
         return TIME_UNITS[unit], (), ""
-    if not np.equal(np.mod(time, 1), 0).all() or step < 1:
+    if step < 1:
         return 1.0, (f"{source} has no unit; read as seconds",), ""
     epoch = next((word for word, size in _SINCE_1970.items() if size <= time[0] < 2 * size), None)
     if epoch:
@@ -119,15 +120,19 @@ def _resolution(values: NDArray[Any]) -> float:
 
 @dataclass(frozen=True)
 class _Steps:
-    """Shortest, longest, median, standard deviation of the steps; row of the first backward one (0: none)."""
+    """Shortest, longest, median, standard deviation of the steps; row of the first backward one (0: none).
+
+    `excess` is how much the steps beyond 1.5 medians, where samples were lost, stretch the span.
+    """
 
     shortest: float
     longest: float
     median: float
     spread: float
     back: int
+    excess: float
 
-    def problem(self, resolution: float, mean: float, scale: float, source: str) -> str:
+    def problem(self, resolution: float, span: float, mean: float, scale: float, source: str) -> str:
         if self.back and self.shortest < -resolution:
             return f"{source} runs backwards at row {self.back}"
         if self.longest > 5 * max(self.median, mean) + 2 * resolution:
@@ -135,22 +140,36 @@ class _Steps:
         if self.spread > _UNEVEN * mean + resolution:
             shortest, longest = self.shortest * scale, self.longest * scale
             return f"{source} is uneven: steps of {shortest:.4g} to {longest:.4g} s, mean {mean * scale:.4g} s"
+        if self.excess > AMBIGUOUS * span:
+            usual, lost = self.median * scale, self.excess * scale
+            return f"{source} has gaps: steps of more than 1.5 × {usual:.4g} s, {lost:.3g} s in all"
         return ""
 
 
-def _steps(time: NDArray[Any], finite: NDArray[np.intp]) -> _Steps:
+def _steps(time: NDArray[Any], finite: NDArray[np.intp], resolution: float) -> _Steps:
     if len(time) < BLOCK:
-        steps = np.diff(np.asarray(time)[finite].astype(np.float64)) / np.diff(finite)
-        back = int(np.argmax(steps < 0)) + 1 if (steps < 0).any() else 0
-        return _Steps(float(steps.min()), float(steps.max()), float(np.median(steps)), float(steps.std()), back)
-    shortest, longest, back, row = np.inf, -np.inf, 0, 0
-    medians, variances, previous = [], [], np.empty(0)
+        rows: list[NDArray[Any]] = [np.diff(np.asarray(time)[finite].astype(np.float64)) / np.diff(finite)]
+        return _gather(iter(rows), resolution)
+    return _gather(_block_steps(time), resolution)
+
+
+def _block_steps(time: NDArray[Any]) -> Iterator[NDArray[np.floating]]:
+    previous: NDArray[Any] = np.empty(0)
     for block in blocks(time):
-        steps = np.diff(np.concatenate([previous, block.astype(np.float64)]))
+        yield np.diff(np.concatenate([previous, block.astype(np.float64)]))
+        previous = block[-1:].astype(np.float64)
+
+
+def _gather(parts: Iterator[NDArray[np.floating]], resolution: float) -> _Steps:
+    shortest, longest, back, row, excess = np.inf, -np.inf, 0, 0, 0.0
+    medians, variances = [], []
+    for steps in parts:
         if not back and (steps < 0).any():
             back = row + int(np.argmax(steps < 0)) + 1
         shortest, longest = min(shortest, float(np.nanmin(steps))), max(longest, float(np.nanmax(steps)))
-        medians.append(np.nanmedian(steps))
+        median = float(np.nanmedian(steps))
+        excess += float((steps[steps > 1.5 * median + 2 * resolution] - median).sum())
+        medians.append(median)
         variances.append(np.nanvar(steps))
-        previous, row = block[-1:].astype(np.float64), row + len(block)
-    return _Steps(shortest, longest, float(np.median(medians)), float(np.sqrt(np.mean(variances))), back)
+        row += len(steps)
+    return _Steps(shortest, longest, float(np.median(medians)), float(np.sqrt(np.mean(variances))), back, excess)

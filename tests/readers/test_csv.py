@@ -193,6 +193,7 @@ def test_a_rounded_clock_never_gives_a_wrong_rate(tmp_path_factory, rate: float,
         (lambda t: np.concatenate([t[:200], t[200:] + 3]), "gap"),
         (lambda t: np.concatenate([t[:200], t[200:] - 0.15]), "backwards"),
         (lambda t: np.cumsum(np.random.default_rng(0).exponential(1e-3, len(t))), "uneven|gap"),
+        (lambda t: np.cumsum(np.where(np.arange(len(t)) % 29 == 28, 2, 1) * 1.0013e-3), "gaps"),
         (lambda t: t * 0 + 1, "does not increase"),
     ],
 )
@@ -283,3 +284,13 @@ def test_whole_numbers_since_1970_or_since_power_on(tmp_path: Path, start: int, 
         return
     (recording,) = read(path)
     assert recording.sampling_rate_hz == 100
+
+
+def test_milliseconds_with_decimals_and_a_damaged_time(tmp_path: Path) -> None:
+    lines = [f"{1000 * i / 512:.3f},{x:.5f}" for i, x in enumerate(X)]
+    (recording,) = read(write(tmp_path, "time,a_g\n" + "\n".join(lines)))
+    assert recording.sampling_rate_hz == 512
+    whole = [f"{i * 1876 + 7},{x:.5f}" for i, x in enumerate(X)]
+    whole[200] = "375207.5,1"
+    (recording,) = read(write(tmp_path, "Time Stamp,a_g\n" + "\n".join(whole)))
+    assert recording.sampling_rate_hz == pytest.approx(1e6 / 1876, rel=1e-5)

@@ -97,6 +97,8 @@ class ChangeCnn(nn.Module):
         """Diagnose images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
         channels = twin_channels(image_db, baseline_db, spread_db)
         change, features = self.twin(channels)
+        if not self.training:
+            return self.classes(channels, change, features)
         # The classifier learns from the twin and does not teach it: its gradient would trade truth for accuracy.
         fixed = Change(*(value.detach() for value in change))
         return self.classes(channels, fixed, features.detach())._replace(change=change)

@@ -6,18 +6,20 @@ the twin says, without a gradient back into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from camvib.change import ChangeCnn, ChangeOutput
 from camvib.evaluation.map_data import CLASSES, FAULTS, MapData
-from camvib.twin import WIDTHS, twin_loss
+from camvib.evaluation.synthetic_changes import synthetic_change
+from camvib.models import GapCnn, Output
+from camvib.twin import WIDTHS, Change, twin_loss
 
 
 @dataclass(frozen=True)
@@ -115,27 +117,134 @@ def train_change(
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     network = ChangeCnn(len(CLASSES), settings.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    steps = len(data) // settings.batch_size
+
+    def loss(rows: NDArray[np.integer]) -> Tensor:
+        sample = draw_sample(data, rows, settings, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            output = network(sample.image, sample.baseline, sample.spread)
+        twin, classes = change_loss(output, sample, settings.cell_weight)
+        return twin + classes
+
+    for epoch, value in fit(network, len(data), settings, rng, loss):
+        if on_epoch:
+            on_epoch(epoch, network, f"loss {value:.4f}")
+    return network.eval()
+
+
+def train_change_without_twins(
+    data: MapData, settings: MapTraining = MapTraining(), on_epoch: Callable[[int, ChangeCnn, str], None] | None = None
+) -> ChangeCnn:
+    """Train on healthy recordings with synthetic changes, and on class labels; no faulty recording's twin is used.
+
+    `data.twins_db` serves as the pool of healthy recordings of the assets; which fault recording they belong to
+    is not used.
+    """
+    data = data.select(np.array(["+" not in label for label in data.labels]))
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    network = ChangeCnn(len(CLASSES), settings.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(rows: NDArray[np.integer]) -> Tensor:
+        real = draw_sample(data, rows, replace(settings, healthy_share=0.0), rng)
+        made = _synthetic_sample(data, rng.choice(len(data), len(rows), replace=False), settings, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            output = network(
+                torch.cat([real.image, made[0]]),
+                torch.cat([real.baseline, made[1]]),
+                torch.cat([real.spread, made[2]]),
+            )
+        n = len(rows)
+        change = Change(*(value[n:] for value in output.change))
+        return twin_loss(change, made[3]) + functional.cross_entropy(output.logits[:n], real.targets)
+
+    for epoch, value in fit(network, len(data), settings, rng, loss):
+        if on_epoch:
+            on_epoch(epoch, network, f"loss {value:.4f}")
+    return network.eval()
+
+
+def _synthetic_sample(
+    data: MapData, rows: NDArray[np.integer], settings: MapTraining, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Images, baselines, spreads, differences of healthy recordings with synthetic changes."""
+    draw = rng.integers(len(data.baselines_db), size=len(rows))
+    other = rng.integers(len(data), size=len(rows))
+    baseline, spread = data.baselines_db[draw, rows], data.spreads_db[draw, rows]
+    made = [
+        synthetic_change(data.twins_db[row].astype(np.float64), mean, data.baselines_db[0, swap], rng)
+        for row, mean, swap in zip(rows, baseline, other, strict=True)
+    ]
+    shift = int(rng.integers(-settings.row_shift, settings.row_shift + 1))
+    place = (np.arange(baseline.shape[1]) + shift).clip(0, baseline.shape[1] - 1)
+    image, difference = (np.stack(part).astype(np.float32)[:, place] for part in zip(*made, strict=True))
+    a, b, c, d = (torch.from_numpy(values) for values in (image, baseline[:, place], spread[:, place], difference))
+    return a, b, c, d
+
+
+def fit(
+    network: nn.Module,
+    size: int,
+    settings: MapTraining,
+    rng: np.random.Generator,
+    loss: Callable[[NDArray[np.integer]], Tensor],
+) -> Iterator[tuple[int, float]]:
+    """Minimise `loss` of batches of row numbers below `size`; after each epoch, yields its number and mean loss."""
+    steps = size // settings.batch_size
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.15
     )
     for epoch in range(settings.epochs):
         network.train()
-        order, sums = rng.permutation(len(data)), np.zeros(2)
+        order, total = rng.permutation(size), 0.0
         for step in range(steps):
-            rows = np.sort(order[step * settings.batch_size : (step + 1) * settings.batch_size])
-            sample = draw_sample(data, rows, settings, rng)
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-                output = network(sample.image, sample.baseline, sample.spread)
-            losses = change_loss(output, sample, settings.cell_weight)
+            value = loss(np.sort(order[step * settings.batch_size : (step + 1) * settings.batch_size]))
             optimizer.zero_grad()
-            (losses[0] + losses[1]).backward()
+            value.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             schedule.step()
-            sums += [float(loss.detach()) for loss in losses]
+            total += float(value.detach())
+        network.eval()
+        yield epoch, total / steps
+
+
+class PlainCnn(nn.Module):
+    """The plain network to compare with: a `GapCnn` on level-free images, without baseline or twin."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, classes: int = len(CLASSES)) -> None:
+        super().__init__()
+        self.network = GapCnn(classes)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
+
+    def forward(self, image_db: Tensor) -> Output:
+        """Classify images, (batch, rows, columns) in dB."""
+        flat = image_db - image_db.mean(dim=(1, 2), keepdim=True)
+        return self.network((flat - self.mean) / self.spread)
+
+
+def train_plain(
+    data: MapData, settings: MapTraining = MapTraining(), on_epoch: Callable[[int, PlainCnn, str], None] | None = None
+) -> PlainCnn:
+    """Train the plain network on the recordings with one fault or none."""
+    data = data.select(np.array(["+" not in label for label in data.labels]))
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    network = PlainCnn()
+    some = torch.from_numpy(data.images_db[:: max(1, len(data) // 512)].astype(np.float32))
+    network.spread.copy_((some - some.mean(dim=(1, 2), keepdim=True)).std())
+
+    def loss(rows: NDArray[np.integer]) -> Tensor:
+        sample = draw_sample(data, rows, settings, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            logits = network(sample.image).logits
+        return functional.cross_entropy(logits.float(), sample.targets)
+
+    for epoch, value in fit(network, len(data), settings, rng, loss):
         if on_epoch:
-            network.eval()
-            on_epoch(epoch, network, "twin {:.4f} class {:.4f}".format(*(sums / steps)))
+            on_epoch(epoch, network, f"class {value:.4f}")
     return network.eval()

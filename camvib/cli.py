@@ -220,9 +220,8 @@ def _print_diagnoses(batch: Batch, most: int = 40) -> None:
         if diagnosis.regions and diagnosis.verdict == "fault":
             top = diagnosis.regions[0]
             where = f"{top.start_s:.2f}–{top.end_s:.2f} s, {top.low_hz:.0f}–{top.high_hz:.0f} Hz {top.name}"
-        typer.echo(
-            f"{diagnosis.verdict:8} {label:14} {number:5} {diagnosis.asset:12} {Path(diagnosis.recording).name}  {where}"
-        )
+        name = Path(diagnosis.recording).name
+        typer.echo(f"{diagnosis.verdict:8} {label:14} {number:5} {diagnosis.asset:12} {name}  {where}")
     if len(batch.diagnoses) > most:
         typer.echo(f"… and {len(batch.diagnoses) - most} more")
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(batch.counts.items()))

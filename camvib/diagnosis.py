@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -180,7 +180,7 @@ def judge(recording: Recording, model: Model, *, allow_resample: bool = False) -
     logits = predicted.logits.mean(axis=0, dtype=np.float64)
     chances = model.probabilities(logits)
     label = predicted_label(logits, model.classes, model.is_multilabel)
-    shown, reference = _what_to_show(label, logits, model)
+    shown, reference = model.what_to_show(label, logits)
     maps = np.concatenate(list(predicted.maps), axis=-1)
     axes = _axes(recording, model, maps)
     activation = contrast(maps, logits, model.classes, shown, reference, axes)
@@ -235,22 +235,6 @@ def _predict(recording: Recording, model: Model) -> Prediction:
 def _columns_to_fold(columns: int) -> int:
     """How many neighbouring columns of a long recording's picture become one: a power of two."""
     return int(2 ** np.clip(np.ceil(np.log2(columns / SPECTROGRAM_COLUMNS)), 0, 5))
-
-
-def _what_to_show(label: str, logits: np.ndarray, model: Model) -> tuple[str, str]:
-    """Class and reference of the contrast.
-
-    A fault is shown against healthy. For a healthy recording the likeliest fault is: what spoke
-    against it is blue. A set without a healthy class shows the winner against the runner-up.
-    """
-    order = [model.classes[i] for i in np.argsort(-logits)]
-    if model.is_multilabel:
-        return order[0], ""
-    if not model.healthy:
-        return order[0], order[1]
-    if label == model.healthy:
-        return next(name for name in order if name != model.healthy), model.healthy
-    return label, model.healthy
 
 
 def _axes(recording: Recording, model: Model, maps: np.ndarray) -> Axes:

@@ -86,6 +86,8 @@ class EpochSampler(Sampler[int]):
 class DiagnoserModule(pl.LightningModule):
     """Cross entropy (or one binary cross entropy a fault) on augmented windows."""
 
+    weights: Tensor
+
     def __init__(self, diagnoser: Diagnoser, settings: Settings, weights: Tensor, steps: int) -> None:
         super().__init__()
         self.diagnoser, self.settings, self.steps = diagnoser, settings, steps
@@ -121,7 +123,7 @@ class DiagnoserModule(pl.LightningModule):
         self.log("val_loss", self.loss(logits, targets))
         self.log("val_accuracy", hit.float().mean())
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW with a one-cycle learning rate."""
         training = self.settings.training
         optimizer = torch.optim.AdamW(self.parameters(), training.learning_rate, weight_decay=training.weight_decay)

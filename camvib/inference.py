@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +142,22 @@ class Model:
         scaled = torch.from_numpy(np.asarray(logits, np.float64)) / self.calibration.temperature
         return probabilities(scaled, self.settings.model.head).numpy()
 
+    def what_to_show(self, label: str, logits: NDArray[np.floating]) -> tuple[str, str]:
+        """Class and reference of the contrast that explains `label`.
+
+        A fault is shown against healthy. For a healthy recording the likeliest fault is: what spoke
+        against it is blue. A set without a healthy class shows the label against the strongest other.
+        """
+        order = [self.classes[i] for i in np.argsort(-np.asarray(logits))]
+        if self.is_multilabel:
+            named = [name for name in order if name in label.split("+")]
+            return (named or order)[0], ""
+        if not self.healthy:
+            return label, next(name for name in order if name != label)
+        if label == self.healthy:
+            return next(name for name in order if name != self.healthy), self.healthy
+        return label, self.healthy
+
     def _arrays(self) -> dict[str, NDArray[Any]]:
         state = {f"net/{name}": value.numpy() for name, value in self.diagnoser.state_dict().items()}
         return {
@@ -176,7 +191,7 @@ class Model:
         description = {**self._description(), "digest": self.digest}
         draft = folder / "model.json.tmp"
         draft.write_text(json.dumps(description, indent=2) + "\n")
-        os.replace(draft, folder / "model.json")
+        draft.replace(folder / "model.json")
         return folder
 
 
@@ -223,7 +238,7 @@ def _assemble(described: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Mod
         diagnoser=diagnoser.eval(),
         classes=tuple(described["classes"]),
         healthy=described["healthy"],
-        spec=InputSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}),
+        spec=_spec(described["input"]),
         settings=settings,
         calibration=Calibration(
             described["calibration"]["temperature"],
@@ -234,4 +249,18 @@ def _assemble(described: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Mod
         modes=tuple((name, hz) for name, hz in described["modes"]),
         mode_tolerance=described["mode_tolerance"],
         card=described["card"],
+    )
+
+
+def _spec(given: dict[str, Any]) -> InputSpec:
+    def pair(name: str) -> tuple[float, float] | None:
+        return (given[name][0], given[name][1]) if given[name] else None
+
+    return InputSpec(
+        given["sampling_rate_hz"],
+        given["unit"],
+        given["window_s"],
+        given["channel"],
+        pair("level_db"),
+        pair("high_share_db"),
     )

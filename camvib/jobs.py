@@ -14,8 +14,9 @@ from camvib.datasets import expand, recordings
 from camvib.diagnosis import Batch, diagnose
 from camvib.errors import CamvibError
 from camvib.inference import load_model
+from camvib.pictures import spectrogram_png
 from camvib.records import Diagnosis
-from camvib.report import spectrogram_png, write_report
+from camvib.report import write_report
 from camvib.settings import Settings, SpectrogramSettings, home
 from camvib.spectrograms import spectrogram
 from camvib.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from camvib.errors import SettingsError
 from camvib.records import Region
@@ -56,7 +56,7 @@ def _read(name_or_path: str | Path) -> str:
     raise SettingsError(f"{name_or_path}: no such rig file", "Give a path to a .toml, or 'cantilever'")
 
 
-def _bending_modes(beam: dict[str, float]) -> list[tuple[str, float]]:
+def _bending_modes(beam: dict[str, Any]) -> list[tuple[str, float]]:
     frequencies = Cantilever(**beam).natural_frequencies_hz(len(ORDINALS))
     return [(f"{ordinal} bending mode", float(hz)) for ordinal, hz in zip(ORDINALS, frequencies, strict=True)]
 

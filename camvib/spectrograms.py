@@ -22,8 +22,8 @@ LOG_AXIS_KNEE = 1 / 12
 class Axes(NamedTuple):
     """Cell edges of an image: frequency in Hz (rows + 1), time in s from its start (columns + 1)."""
 
-    frequency_hz: NDArray[np.float64]
-    time_s: NDArray[np.float64]
+    frequency_hz: NDArray[np.floating]
+    time_s: NDArray[np.floating]
 
     def centres(self) -> Axes:
         """Middle of each cell."""
@@ -38,7 +38,7 @@ class Axes(NamedTuple):
         )
 
 
-def frequency_edges(settings: SpectrogramSettings, sampling_rate_hz: float) -> NDArray[np.float64]:
+def frequency_edges(settings: SpectrogramSettings, sampling_rate_hz: float) -> NDArray[np.floating]:
     """Row edges of the image, in Hz, shape (rows + 1,).
 
     Raises
@@ -59,7 +59,7 @@ def frequency_edges(settings: SpectrogramSettings, sampling_rate_hz: float) -> N
     return knee * np.expm1(steps)
 
 
-def _filter_bank(edges_hz: NDArray[np.float64], bins_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+def _filter_bank(edges_hz: NDArray[np.floating], bins_hz: NDArray[np.floating]) -> NDArray[np.floating]:
     """Triangles over the FFT bins, one a row, each of weight 1, none narrower than a bin."""
     centre = (edges_hz[1:] + edges_hz[:-1]) / 2
     half = np.maximum(np.diff(edges_hz), bins_hz[1] - bins_hz[0])[:, None]
@@ -82,6 +82,10 @@ class SpectrogramLayer(nn.Module):
         `window_s` must be set.
     sampling_rate_hz : float
     """
+
+    taper: Tensor
+    bank: Tensor
+    time_bank: Tensor
 
     def __init__(self, settings: SpectrogramSettings, sampling_rate_hz: float) -> None:
         super().__init__()

@@ -182,7 +182,7 @@ def _write_evidence(evidence: Evidence, path: Path) -> None:
             }
         ),
     )
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def _read_evidence(path: Path) -> Evidence:

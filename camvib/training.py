@@ -50,7 +50,7 @@ class TrainingResult:
 def train(
     folder: Path,
     out: Path,
-    settings: Settings = Settings(),
+    settings: Settings,
     *,
     channel: str | None = None,
     unit: str | None = None,

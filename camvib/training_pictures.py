@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from camvib.cam import contrast, regions
 from camvib.evaluation.splits import Split
 from camvib.inference import Model
-from camvib.records import Spectrogram
-from camvib.report.pictures import map_png, spectrogram_png
+from camvib.pictures import evidence_scale, map_png, spectrogram_png
+from camvib.records import ActivationMap, Spectrogram
 from camvib.training_data import TrainingData
 
 SPECTROGRAMS_A_CLASS = 3
@@ -29,9 +29,13 @@ def write_pictures(model: Model, data: TrainingData, split: Split, figures: dict
             name = f"{_slug(label)}_{order + 1}.png"
             title = f"{label}: {data.files[recording]}"
             spectrogram_png(_picture(model, data, recording)[0], out / "spectrograms" / name, title=title)
-        tested = split.test[labels[split.test] == label]
-        if len(tested):
-            _write_map(model, data, int(tested[0]), label, out / "figures" / f"map_{_slug(label)}.png")
+    first = {label: split.test[labels[split.test] == label][:1] for label in sorted(set(data.labels))}
+    drawn = {label: _map(model, data, int(found[0]), label) for label, found in first.items() if len(found)}
+    scale = evidence_scale([activation.values for _, activation, _ in drawn.values()])
+    for label, (picture, activation, title) in drawn.items():
+        axes = model.map_axes(activation.values)
+        found = regions(activation, axes, threshold=model.settings.diagnosis.region_threshold)
+        map_png(picture, activation, found, out / "figures" / f"map_{_slug(label)}.png", title, scale_logits=scale)
 
 
 def _picture(model: Model, data: TrainingData, recording: int) -> tuple[Spectrogram, Any]:
@@ -43,19 +47,14 @@ def _picture(model: Model, data: TrainingData, recording: int) -> tuple[Spectrog
     return image, predicted
 
 
-def _write_map(model: Model, data: TrainingData, recording: int, label: str, path: Path) -> None:
+def _map(model: Model, data: TrainingData, recording: int, label: str) -> tuple[Spectrogram, ActivationMap, str]:
+    """Spectrogram, contrast map and title of one recording of a label."""
     picture, predicted = _picture(model, data, recording)
-    shown = next((part for part in label.split("+") if part in model.classes), model.classes[-1])
-    reference = model.healthy if shown != model.healthy else ""
-    if not reference and not model.is_multilabel:
-        order = np.argsort(-predicted.logits[0])
-        reference = next(model.classes[i] for i in order if model.classes[i] != shown)
+    shown, reference = model.what_to_show(label, predicted.logits[0])
     axes = model.map_axes(predicted.maps)
     activation = contrast(predicted.maps[0], predicted.logits[0], model.classes, shown, reference, axes)
     against = f" against {reference}" if reference else ""
-    title = f"{shown}{against}, {activation.logit:+.2f} logits: {data.files[recording]}"
-    found = regions(activation, axes, threshold=model.settings.diagnosis.region_threshold)
-    map_png(picture, activation, found, path, title=title)
+    return picture, activation, f"{shown}{against}, {activation.logit:+.2f} logits: {data.files[recording]}"
 
 
 def _slug(label: str) -> str:

@@ -1,6 +1,5 @@
-"""Diagnoses as one offline HTML page, and spectrograms as PNG pictures."""
+"""Diagnoses as one offline HTML page."""
 
-from camvib.report.pictures import map_png, spectrogram_png
 from camvib.report.render import write_report
 
-__all__ = ["map_png", "spectrogram_png", "write_report"]
+__all__ = ["write_report"]

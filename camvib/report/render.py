@@ -19,10 +19,7 @@ from tqdm import tqdm
 
 from camvib import __version__
 from camvib.errors import CamvibError
-from camvib.records import ActivationMap, Diagnosis, Evidence, Region
-from camvib.report import words
-from camvib.report.axes import Axis, Tick
-from camvib.report.pictures import (
+from camvib.pictures import (
     Picture,
     compact,
     envelope_path,
@@ -34,6 +31,9 @@ from camvib.report.pictures import (
     power_unit,
     pretty_unit,
 )
+from camvib.records import ActivationMap, Diagnosis, Evidence, Region
+from camvib.report import words
+from camvib.ticks import Axis, Tick
 
 HERE = Path(__file__).parent
 # Most urgent first: this is the order in which a person has to act.

@@ -297,8 +297,8 @@ class _Grid:
     """The image grid that evidence is found on."""
 
     power: Callable[[NDArray[np.float32]], NDArray[np.floating]]
-    frequency_hz: NDArray[np.float64]
-    time_s: NDArray[np.float64]
+    frequency_hz: NDArray[np.floating]
+    time_s: NDArray[np.floating]
 
 
 def _evidence_grid(plan: FleetPlan) -> _Grid:

@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from camvib.errors import CamvibError
-from camvib.records import ActivationMap, Diagnosis, Evidence, Region, Spectrogram
-from camvib.report import map_png, spectrogram_png, words, write_report
-from camvib.report.axes import Axis
-from camvib.report.pictures import (
+from camvib.pictures import (
     compact,
     evidence_picture,
     evidence_scale,
@@ -22,7 +19,10 @@ from camvib.report.pictures import (
     level_picture,
     on_grid,
 )
+from camvib.records import ActivationMap, Diagnosis, Evidence, Region, Spectrogram
+from camvib.report import map_png, spectrogram_png, words, write_report
 from camvib.report.render import Contrast
+from camvib.ticks import Axis
 
 HZ = np.geomspace(5, 800, 16)
 SECONDS = np.linspace(0.1, 2.9, 24)

@@ -124,7 +124,7 @@ def test_mixed_rates_are_refused_until_resampled(tmp_path: Path) -> None:
     data = write_set(tmp_path / "set")
     fast = np.random.default_rng(0).standard_normal(2048).astype(np.float32)
     np.savez(data / "g0_0.npz", a=fast, sampling_rate_hz=2 * RATE, unit="m/s2")
-    with pytest.raises(LabelsError, match="sampling_rate_hz.*512.*1024|sampling_rate_hz.*1024") as caught:
+    with pytest.raises(LabelsError, match=r"sampling_rate_hz.*1024") as caught:
         train(data, tmp_path / "run", settings(1), progress=False)
     assert "--resample" in caught.value.remedy
     assert train(data, tmp_path / "run", settings(1), resample_hz=RATE, progress=False).classes

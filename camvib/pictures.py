@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camvib.records import ActivationMap, Region, Spectrogram
-from camvib.report.axes import Axis
+from camvib.ticks import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -65,7 +65,7 @@ def test_dialects(tmp_path: Path, header: str, separator: str, decimal: str, end
     header=st.booleans(),
 )
 def test_round_trip(tmp_path_factory, separator, decimal, end, values, columns, header) -> None:
-    if decimal == separator or (separator in ", " and decimal == ","):
+    if separator in ", " or columns == 1:  # 1,5000 alone in its lines is two columns for all one can know
         decimal = "."
     table = np.round(np.outer(values, np.arange(1, columns + 1)), 4)
     lines = [separator.join(f"{value:.4f}".replace(".", decimal) for value in row) for row in table]

@@ -59,15 +59,15 @@ def check_add_up(activation_map: ActivationMap, logit: float) -> None:
 
 
 def regions(
-    activation_map: ActivationMap, axes: Axes, *, threshold: float = 0.2, most: int = 5, least_share: float = 0.03
+    activation_map: ActivationMap, axes: Axes, *, threshold: float = 0.5, most: int = 5, least_share: float = 0.03
 ) -> tuple[Region, ...]:
     """Boxes around the connected cells that carry the evidence, strongest first.
 
     Cells above `threshold` of the largest absolute value are joined with their eight neighbours,
-    those for and those against the label apart [1]_. The literature boxes the single largest
-    component of a min-max scaled map; here the map keeps its sign and its zero, and every component
-    that holds `least_share` of its sign's evidence is kept, because a fault often shows as several
-    lines.
+    those for and those against the label apart. The literature boxes the single largest component
+    above 20 % of a min-max scaled map [1]_; here the map keeps its sign and its zero, the threshold
+    is half of the peak, and every component that holds `least_share` of its sign's evidence is kept,
+    because a fault often shows as several lines (docs/decisions/005-regions.md).
 
     References
     ----------

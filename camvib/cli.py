@@ -112,7 +112,7 @@ def train(
     unit: UnitOption = None,
     sampling_rate: RateOption = None,
     resample: Annotated[float | None, typer.Option(help="Bring all recordings to this rate in Hz.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column to split by; default 'group'.")] = None,
+    group: Annotated[str | None, typer.Option("--group-column", help="Column to split by instead of group.")] = None,
     healthy: Annotated[str | None, typer.Option(help="Label of the healthy condition.")] = None,
     head: Annotated[str | None, typer.Option(help="naive, conv1x1, softmax, or sigmoid for joint faults.")] = None,
     network: Annotated[str | None, typer.Option(help="gap_cnn, or cnn_fc to compare with.")] = None,

@@ -71,7 +71,7 @@ def diagnose_paths(
 def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:
     """Report of one run of `diagnose`."""
     model = load_model(model_folder)
-    about = {"digest": model.digest, "classes": ", ".join(model.classes), **model.card}
+    about = {**model.card, "name": model.digest}
     cases = ((diagnosis, store.evidence(diagnosis)) for diagnosis in batch.diagnoses)
     return write_report(cases, out, model=about, progress=progress)
 

@@ -59,6 +59,7 @@ class AugmentationSettings(_Settings):
     gain_db: float = Field(6.0, ge=0)
     noise_db: float = Field(-30.0, le=0)
     time_shift: bool = True
+    frequency_shift: int = Field(4, ge=0)
     mask_fraction: float = Field(0.1, ge=0, lt=0.5)
 
 
@@ -81,11 +82,11 @@ class DiagnosisSettings(_Settings):
     """How maps become regions and logits become a verdict.
 
     `region_threshold`: a region is a connected component above this fraction of the map's largest
-    absolute value (0.2 in Zhou et al., CVPR 2016, section 3.2).
+    absolute value (docs/decisions/005-regions.md says why it is not the literature's 0.2).
     `healthy` names the reference class; None looks for healthy, normal, ok, good or baseline.
     """
 
-    region_threshold: float = Field(0.2, gt=0, lt=1)
+    region_threshold: float = Field(0.5, gt=0, lt=1)
     max_regions: int = Field(5, ge=1)
     min_region_share: float = Field(0.03, ge=0, lt=1)
     healthy: str | None = None

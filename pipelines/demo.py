@@ -20,6 +20,14 @@ def simulate(out: Path, recordings: int, seed: int) -> Path:
     return write_fleet(out, recordings, seed, twins=False)
 
 
+@task(name="fill inbox")
+def fill_inbox(out: Path, recordings: int, seed: int) -> Path:
+    """Write an inbox of unseen specimens, with some recordings that are not fit to be judged."""
+    from camvib.simulation.inbox import write_inbox
+
+    return write_inbox(out, recordings, seed)
+
+
 @flow(name="camvib-demo", log_prints=True)
 def demo(
     out: Path,
@@ -30,8 +38,8 @@ def demo(
 ) -> dict[str, Any]:
     """Train on one fleet and diagnose another, of specimens that the training never saw."""
     fleet = simulate(out / "fleet", recordings, seed)
-    inbox = simulate(out / "inbox", inbox_recordings, seed + 1)
-    trained = train(fleet, out / "run", settings)
+    inbox = fill_inbox(out / "inbox", inbox_recordings, seed + 1)
+    trained = train(fleet, out / "run", settings, options={"rig": "cantilever"})
     report = out / "report.html"
     # This demo's own version: another model may be the champion here.
     found = diagnose(inbox, f"models:/{registry.NAME}/{trained['version']}", report, out / "store.db")

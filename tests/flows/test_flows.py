@@ -29,7 +29,8 @@ def test_demo_joins_the_whole_path(plant: Path, tmp_path: Path) -> None:
 
     summary = run_demo(tmp_path, 50, 3, inbox_recordings=4, settings=plant / "settings.toml")
     training, diagnosis = summary["training"], summary["diagnosis"]
-    assert diagnosis["new"] == diagnosis["recordings"] == sum(diagnosis["verdicts"].values()) == 4
+    assert diagnosis["new"] == diagnosis["recordings"] == sum(diagnosis["verdicts"].values()) == 7
+    assert diagnosis["verdicts"]["refused"] >= 3
     assert set(training["train_groups"]).isdisjoint(training["test_groups"])
     assert (registry.resolve(f"models:/camvib/{training['version']}") / "model.json").is_file()
     assert (tmp_path / "report.html").as_uri() in published("camvib-report")

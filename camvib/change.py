@@ -90,6 +90,7 @@ class ChangeCnn(nn.Module):
 
     def __init__(self, classes: int, widths: tuple[int, int, int] = WIDTHS) -> None:
         super().__init__()
+        self.widths = widths
         self.twin = TwinNet(widths)
         self.classes = ClassMaps(classes, self.twin.features)
 

@@ -44,8 +44,12 @@ class Explainable:
     def activations(self, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Output of the layer, and the gradient of each image's logit of its class by it."""
         caught: list[Tensor] = []
-        with torch.enable_grad():  # some nets have weights alone before the layer: the images need no gradient
-            hook = self.layer.register_forward_hook(lambda module, inputs, output: caught.append(output))
+
+        def catch(module: nn.Module, inputs: object, output: Tensor) -> None:
+            caught.append(output if output.requires_grad else output.requires_grad_())
+
+        with torch.enable_grad():
+            hook = self.layer.register_forward_hook(catch)
             try:
                 chosen = _of_class(self.logits(images), classes).sum()
             finally:

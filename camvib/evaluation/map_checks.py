@@ -1,0 +1,172 @@
+"""What a map owes its network (protocol C), and whether it knows one fault from another (B2)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from camvib.change import ChangeCnn
+from camvib.evaluation import attributions as att
+from camvib.evaluation.map_data import VISIBLE_SHARE, MapData
+from camvib.evaluation.map_models import explain, tensors, true_classes
+from camvib.evaluation.map_scores import macro, score_maps
+
+FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+
+
+def healthy_fill(data: MapData, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Another healthy recording of each recording's asset, at the recording's level.
+
+    A spectrum without the speckle of a recording would itself be something that no network has seen.
+    """
+    fills = []
+    for row in rows:
+        others = np.flatnonzero(data.groups == data.groups[row])
+        other = others[others != row][0]
+        fill = data.twins_db[other].astype(np.float32)
+        fills.append(fill - fill.mean() + data.images_db[row].astype(np.float32).mean())
+    return np.stack(fills)
+
+
+def removal_curve(
+    net: att.Classifier, images: Tensor, fill: Tensor, maps: NDArray[np.floating], classes: Tensor, *, insert: bool
+) -> NDArray[np.float64]:
+    """Probability of the class as cells are removed (or shown) in the order of a map; (batch, fractions)."""
+    order = np.argsort(np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable"), axis=1).reshape(maps.shape)
+    start, end = (fill, images) if insert else (images, fill)
+    curve = []
+    with torch.inference_mode():
+        for fraction in FRACTIONS:
+            taken = torch.from_numpy(order < fraction * order[0].size)
+            probability = net(torch.where(taken, end, start)).softmax(dim=1)
+            curve.append(probability.gather(1, classes[:, None])[:, 0].numpy())
+    return np.array(curve).T
+
+
+def attribution_maps(net: att.Explainable, images: Tensor, classes: Tensor, fill: Tensor) -> dict[str, NDArray[Any]]:
+    """Every attribution method's maps."""
+    methods: dict[str, Callable[[att.Explainable, Tensor, Tensor], Tensor]] = {
+        "gradcam": att.grad_cam,
+        "gradcam_plus_plus": att.grad_cam_plus_plus,
+        "layercam": att.layer_cam,
+        "scorecam": functools.partial(att.score_cam, fill=fill),
+        "occlusion": functools.partial(att.occlusion, fill=fill),
+        "integrated_gradients": functools.partial(att.integrated_gradients, fill=fill),
+    }
+    return {name: method(net, images, classes).detach().numpy() for name, method in methods.items()}
+
+
+def deletion(network: ChangeCnn, data: MapData, chosen_rows: NDArray[np.integer], *, seed: int = 0) -> dict[str, Any]:
+    """Deletion and insertion areas of our maps and of every attribution method on the same network.
+
+    `chosen_rows` are the recordings tested; the others serve as healthy fill.
+    """
+    classes = true_classes(data)
+    ours = explain(network, data, classes)
+    rng = np.random.default_rng(seed)
+    curves: dict[str, list[tuple[float, float]]] = {}
+    agreement = []
+    for row in chosen_rows:
+        rows = np.array([row])
+        image, baseline, spread = tensors(data, rows)
+
+        def logits(images: Tensor, baseline: Tensor = baseline, spread: Tensor = spread) -> Tensor:
+            n = len(images)
+            answer: Tensor = network(images, baseline.expand(n, -1), spread.expand(n, -1)).logits
+            return answer
+
+        net = att.Explainable(logits, network.classes.mix)
+        fill, chosen = torch.from_numpy(healthy_fill(data, rows)), torch.from_numpy(classes[rows])
+        maps = {
+            "camvib": ours.class_map[rows],
+            "change": ours.change[rows],
+            "evidence": np.abs(data.difference_db[rows].astype(np.float32)),
+            "energy": image.numpy(),
+            "random": rng.random(image.shape),
+            **attribution_maps(net, image, chosen, fill),
+        }
+        agreement.append(spearmanr(maps["camvib"].ravel(), maps["occlusion"].ravel()).statistic)
+        for name, values in maps.items():
+            areas = [
+                float(np.trapezoid(removal_curve(logits, image, fill, values, chosen, insert=insert)[0], FRACTIONS))
+                for insert in (False, True)
+            ]
+            curves.setdefault(name, []).append((areas[0], areas[1]))
+    means = {name: np.mean(values, axis=0) for name, values in curves.items()}
+    return {
+        "deletion": {name: float(value[0]) for name, value in means.items()},
+        "insertion": {name: float(value[1]) for name, value in means.items()},
+        "rank_correlation_with_occlusion": float(np.mean(agreement)),
+        "deletion_recordings": len(chosen_rows),
+    }
+
+
+def randomised(network: ChangeCnn, data: MapData, *, nets: int = 3) -> dict[str, float]:
+    """AP of the class map of networks with random weights: it must not exceed the share of evidence cells."""
+    values = []
+    for seed in range(nets):
+        torch.manual_seed(seed)
+        random = ChangeCnn(len(network.classes.bias), network.widths).eval()
+        values.append(score_maps(explain(random, data, true_classes(data)).class_map, data.evidence)[:, 0])
+    chance = (data.evidence != 0).mean(axis=(1, 2))
+    return {"ap": macro(np.mean(values, axis=0), data.labels), "chance": macro(chance, data.labels)}
+
+
+def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Whether the map of A scores higher on the evidence of A than on that of B, in recordings with both.
+
+    `share` is over recordings and both orders, the two faults' evidence must each be visible; `ap_difference` is the
+    mean of AP on the own evidence less AP on the other's. `share_same_evidence` asks the other way round: on the
+    evidence of A, does the map of A score higher than the map of B? That does not depend on which evidence is larger.
+    """
+    both = np.array(["+" in label for label in data.labels])
+    seen = ((data.one_off != 0).mean(axis=(2, 3)) >= VISIBLE_SHARE).all(axis=1) & both
+    data = data.select(seen)
+    answers = [explain(network, data, true_classes(data, place)) for place in (0, 1)]
+    own = np.stack([score_maps(answers[j].class_map, data.one_off[:, j])[:, 0] for j in (0, 1)])
+    other = np.stack([score_maps(answers[j].class_map, data.one_off[:, 1 - j])[:, 0] for j in (0, 1)])
+    change = np.stack([score_maps(answers[0].change, data.one_off[:, j])[:, 0] for j in (0, 1)])
+    wins, difference = (own > other).mean(axis=0), (own - other).mean(axis=0)
+    names, group = np.unique(data.groups, return_inverse=True)
+    weights = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    weights = weights[:, group]
+    low, high = np.quantile(weights @ difference / weights.sum(axis=1), [0.025, 0.975])
+    return {
+        "share": float(wins.mean()),
+        "ap_difference": float(difference.mean()),
+        "low": float(low),
+        "high": float(high),
+        "share_same_evidence": float((own > other[::-1]).mean()),
+        "ap_own": float(own.mean()),
+        "ap_change_map": float(change.mean()),
+        "recordings": len(data),
+    }
+
+
+def trivial_maps(data: MapData, template_db: NDArray[np.floating]) -> Mapping[str, NDArray[np.floating]]:
+    """Maps that need no network; `template_db`, (rows,), is the level-free mean healthy spectrum of all assets."""
+    image = data.images_db.astype(np.float32)
+    flat = image - image.mean(axis=(1, 2), keepdims=True)
+    evidence = np.abs(data.evidence).astype(np.float32)
+    n, rows, columns = evidence.shape
+    pooled = evidence.reshape(n, rows // 4, 4, columns // 4, 4).mean(axis=(2, 4))
+    return {
+        "uniform": np.zeros_like(image),
+        "energy": image,
+        # Smoothed as scored best in trials: a trivial map deserves its best form.
+        "template_difference": _smooth(np.abs(flat - template_db[:, None])),
+        "baseline_difference": _smooth(np.abs(flat - data.baselines_db[0][:, :, None])),
+        "ceiling": pooled.repeat(4, axis=1).repeat(4, axis=2),
+    }
+
+
+def _smooth(maps: NDArray[np.floating]) -> NDArray[np.floating]:
+    return ndimage.gaussian_filter(maps, (0, 2, 2))

@@ -1,0 +1,234 @@
+"""The map benchmark: protocols A, B, B2, B3 and C on fresh specimens, as one table and one file.
+
+No other program is needed to repeat it: `evaluate_maps` simulates specimens from a seed, explains them with the
+given networks, with every trivial map and with the usual attribution methods, and scores all of them against the
+cells where the recording differs from its healthy twin.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from camvib.baseline import level_free
+from camvib.change import ChangeCnn
+from camvib.evaluation import attributions as att
+from camvib.evaluation.classification import classification_figures
+from camvib.evaluation.map_checks import attribution_maps, deletion, randomised, specificity, trivial_maps
+from camvib.evaluation.map_data import CLASSES, MapData, simulated
+from camvib.evaluation.map_models import MapModels, explain, load_map_models, tensors, true_classes
+from camvib.evaluation.map_scores import bootstrap_macro, macro, score_maps, with_intervals
+from camvib.evaluation.trivial_classifiers import trivial_classifiers
+from camvib.models import Output
+from camvib.simulation.fleet import OTHER_RIG, FleetPlan
+
+TEMPLATE_SEED = 101  # a training seed: the trivial classifiers and the template learn from it
+PER_SPECIMEN = 10
+Maps = dict[str, NDArray[np.floating]]
+
+
+def evaluate_maps(
+    model: Path,
+    *,
+    seed: int,
+    specimens: int = 40,
+    out: Path | None = None,
+    figures: Path | None = None,
+    deletions: int = 60,
+    learn: int = 800,
+    progress: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Judge a model's maps on specimens that nobody trained on.
+
+    Parameters
+    ----------
+    model : Path
+        Folder of `camvib.evaluation.map_models.save_networks`, or a run folder of ``camvib train``.
+    seed : int
+        Of the specimens; recordings with two faults are of seed + 1, those of another rig of seed + 2.
+    specimens : int
+        Ten recordings each.
+    out : Path, optional
+        The JSON file to write.
+    figures : Path, optional
+        Folder for the picture grid.
+    deletions : int
+        Recordings of the deletion test, which is the slowest.
+    learn : int
+        Recordings that the trivial classifiers and the healthy template learn from.
+    progress : callable
+        Called with lines of text.
+
+    Returns
+    -------
+    dict
+        What `out` holds.
+
+    Raises
+    ------
+    ModelError
+        The folder holds no model of the simulator's classes.
+    """
+    models = load_map_models(model)
+    progress(f"simulating {specimens * PER_SPECIMEN} recordings of seed {seed}, and {learn} to learn from")
+    data = simulated(FleetPlan(specimens * PER_SPECIMEN, seed))
+    learned = simulated(FleetPlan(learn, TEMPLATE_SEED))
+    faulty = data.labels != CLASSES[0]
+    visible = data.select(data.visible)
+    result: dict[str, Any] = {
+        "not_visible": int((faulty & ~data.visible).sum()),
+        "scored": len(visible),
+        "seeds": {"evaluated": [seed, seed + 1, seed + 2], "specimens": specimens, **models.card},
+    }
+    result["classification"] = _classification(models, data, learned)
+    progress(f"explaining {len(visible)} visible faults")
+    template = level_free(learned.images_db[learned.labels == CLASSES[0]].astype(np.float32)).mean(axis=(0, 2))
+    maps = _all_maps(models, visible, template)
+    scores = {name: score_maps(values, visible.evidence) for name, values in maps.items()}
+    result["maps"] = with_intervals(scores, visible.labels, visible.groups)
+    result["chance"] = macro((visible.evidence != 0).mean(axis=(1, 2)), visible.labels)
+    result |= _gains(scores, visible)
+    progress("two faults at once, another rig, deletion, random weights")
+    result |= _checks(models, visible, seed, specimens, deletions)
+    if figures:
+        from camvib.evaluation.map_figures import picture_grid  # pictures need matplotlib, figures do not
+
+        picture_grid(visible, maps, figures / "maps-grid.png")
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=1) + "\n")
+    progress(table(result))
+    return result
+
+
+def _classification(models: MapModels, data: MapData, learned: MapData) -> dict[str, Any]:
+    """Protocol A: the best network first, the others and the trivial classifiers beside it."""
+    logits = {"plain_gap_cnn": _plain(models, data)[0]}
+    for name, network in (("camvib_no_twins", models.change_no_twins), ("camvib", models.change)):
+        if network:
+            logits[name] = explain(network, data, true_classes(data)).logits
+    figures = {name: classification_figures(data.labels.tolist(), value, CLASSES) for name, value in logits.items()}
+    shown = figures.pop(list(figures)[-1])
+    return {
+        "macro_f1": shown["macro_f1"],
+        "accuracy": shown["accuracy"],
+        "recall": shown["recall"],
+        "confusion": shown["confusion"],
+        "baselines": {
+            **trivial_classifiers(learned, data),
+            **{name: figure["macro_f1"] for name, figure in figures.items()},
+        },
+        "recall_of": {name: figure["recall"] for name, figure in figures.items()},
+    }
+
+
+def _plain(models: MapModels, data: MapData) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits, and the class map of the true class against healthy at the image's resolution."""
+    logits, maps = [], []
+    classes = true_classes(data)
+    with torch.inference_mode():
+        for first in range(0, len(data), 50):
+            rows = np.arange(first, min(first + 50, len(data)))
+            output: Output = models.plain(tensors(data, rows)[0])
+            contrast = output.maps[torch.arange(len(rows)), torch.from_numpy(classes[rows])] - output.maps[:, 0]
+            size = data.images_db.shape[1:]
+            large = torch.nn.functional.interpolate(contrast[:, None], size=size, mode="bilinear")
+            logits.append(output.logits.numpy())
+            maps.append(large[:, 0].numpy())
+    return np.concatenate(logits), np.concatenate(maps)
+
+
+def _all_maps(models: MapModels, data: MapData, template: NDArray[np.floating]) -> Maps:
+    """Every map of the table, for the true class of each recording."""
+    maps: Maps = {}
+    classes = true_classes(data)
+    for suffix, network in (("", models.change), ("_no_twins", models.change_no_twins)):
+        if network:
+            answer = explain(network, data, classes)
+            maps["camvib" + suffix], maps["change" + suffix] = answer.class_map, answer.change
+    maps["plain_cam"] = _plain(models, data)[1]
+    maps.setdefault("camvib", maps["plain_cam"])  # a plain model's class map is what it shows
+    maps |= trivial_maps(data, template)
+
+    def logits(images: torch.Tensor) -> torch.Tensor:
+        return models.plain(images).logits
+
+    net = att.Explainable(logits, models.plain_layer)
+    parts: dict[str, list[NDArray[np.floating]]] = {}
+    for first in range(0, len(data), 32):
+        rows = np.arange(first, min(first + 32, len(data)))
+        images = tensors(data, rows)[0]
+        fill = torch.from_numpy(template.astype(np.float32))[None, :, None].expand_as(images)
+        fill = fill + images.mean(dim=(1, 2), keepdim=True)
+        for name, values in attribution_maps(net, images, torch.from_numpy(classes[rows]), fill).items():
+            parts.setdefault(name, []).append(values)
+    return maps | {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _gains(scores: dict[str, NDArray[np.float64]], data: MapData) -> dict[str, Any]:
+    """AP gained over the difference to the baseline, recording by recording, with its interval."""
+    gains = {}
+    for name, key in (
+        ("camvib", "gain_over_baseline_difference"),
+        ("camvib_no_twins", "gain_over_baseline_difference_no_twins"),
+    ):
+        if name in scores:
+            gain = scores[name][:, 0] - scores["baseline_difference"][:, 0]
+            low, high = bootstrap_macro(gain, data.labels, data.groups)
+            gains[key] = {"ap": macro(gain, data.labels), "low": low, "high": high}
+    return gains
+
+
+def _checks(models: MapModels, visible: MapData, seed: int, specimens: int, deletions: int) -> dict[str, Any]:
+    """Protocols B2, B3 and C, which need a network with class maps on the change."""
+    network = models.change or models.change_no_twins
+    if network is None:
+        return {}
+    pairs = simulated(FleetPlan(specimens * PER_SPECIMEN, seed + 1, faults_per_recording=2))
+    other = simulated(FleetPlan(specimens * PER_SPECIMEN // 2, seed + 2, family=OTHER_RIG))
+    other = other.select(other.visible)
+    some = np.linspace(0, len(visible) - 1, min(deletions, len(visible))).round().astype(int)
+    return {
+        "specificity": specificity(network, pairs),
+        "transfer": {"other_rig": _transfer(network, other)},
+        **deletion(network, visible, some),
+        "randomised": randomised(network, visible),
+        "add_up_error": explain(network, visible, true_classes(visible)).add_up_error,
+    }
+
+
+def _transfer(network: ChangeCnn, data: MapData) -> dict[str, float]:
+    answer = explain(network, data, true_classes(data))
+    trivial = trivial_maps(data, data.baselines_db[0].mean(axis=0))["baseline_difference"]
+    ours = score_maps(answer.class_map, data.evidence)[:, 0]
+    theirs = score_maps(trivial, data.evidence)[:, 0]
+    low, high = bootstrap_macro(ours - theirs, data.labels, data.groups)
+    return {
+        "ap": macro(ours, data.labels),
+        "change": macro(score_maps(answer.change, data.evidence)[:, 0], data.labels),
+        "baseline_difference": macro(theirs, data.labels),
+        "low": low,
+        "high": high,
+        "recordings": len(data),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as text."""
+    lines = [f"{'map':24}  AP    interval       pointing  mass  AUROC   " + "  ".join(f"{c:>11}" for c in CLASSES[1:])]
+    for name, row in sorted(result["maps"].items(), key=lambda item: -item[1]["macro"]["ap"]):
+        values, (low, high) = row["macro"], row["ap_interval"]
+        classes = "  ".join(f"{row['by_class'].get(c, {'ap': float('nan')})['ap']:11.3f}" for c in CLASSES[1:])
+        lines.append(
+            f"{name:24}  {values['ap']:.3f} [{low:.3f}, {high:.3f}]  {values['pointing']:.3f}    "
+            f"{values['mass_ratio']:5.2f}  {values['auroc']:.3f}   {classes}"
+        )
+    lines.append(f"chance {result['chance']:.3f}; not visible {result['not_visible']}, scored {result['scored']}")
+    rest = {key: value for key, value in result.items() if key not in ("maps", "chance", "not_visible", "scored")}
+    return "\n".join([*lines, *(f"{key}: {value}" for key, value in rest.items())])

@@ -1,0 +1,73 @@
+"""Simulate, train and save the networks of the map benchmark with the committed settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from camvib.evaluation.map_data import join, simulated
+from camvib.evaluation.map_models import save_networks
+from camvib.evaluation.map_training import MapTraining, train_change, train_change_without_twins, train_plain
+from camvib.simulation.fleet import FleetPlan
+
+
+@dataclass(frozen=True)
+class MapRun:
+    """What the networks are trained on and how.
+
+    Attributes
+    ----------
+    single_seeds, double_seeds : tuple of int
+        Of fleets with one fault, and with two faults, a recording.
+    recordings : int
+        Of each fleet.
+    baseline_draws : int
+        Baselines of each recording, from different healthy recordings of its asset.
+    change, change_no_twins, plain : MapTraining
+    """
+
+    single_seeds: tuple[int, ...] = (101, 102, 103, 104, 105, 106)
+    double_seeds: tuple[int, ...] = (301,)
+    recordings: int = 800
+    baseline_draws: int = 3
+    change: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, widths=(32, 64, 96)))
+    change_no_twins: MapTraining = field(default_factory=lambda: MapTraining(epochs=6))
+    plain: MapTraining = field(default_factory=lambda: MapTraining(epochs=10))
+
+
+def train_map_models(
+    folder: Path, *, seed: int = 0, run: MapRun = MapRun(), progress: Callable[[str], None] = print
+) -> Path:
+    """Write a folder for `camvib.evaluation.maps.evaluate_maps`.
+
+    Parameters
+    ----------
+    folder : Path
+    seed : int
+        Of the networks' weights and batches; the recordings are the same.
+    run : MapRun
+    progress : callable
+        Called with lines of text.
+    """
+    plans = [FleetPlan(run.recordings, number) for number in run.single_seeds]
+    plans += [FleetPlan(run.recordings, number, faults_per_recording=2) for number in run.double_seeds]
+    parts = []
+    for plan in plans:
+        parts.append(simulated(plan, baseline_draws=run.baseline_draws))
+        progress(f"simulated {plan.recordings} recordings of seed {plan.seed}")
+    data = join(parts)
+
+    def tell(name: str) -> Callable[[int, object, str], None]:
+        return lambda epoch, network, losses: progress(f"{name}: epoch {epoch + 1}, {losses}")
+
+    networks: dict[str, torch.nn.Module] = {
+        "plain": train_plain(data, replace(run.plain, seed=seed), tell("plain")),
+        "change": train_change(data, replace(run.change, seed=seed), tell("change")),
+        "change_no_twins": train_change_without_twins(
+            data, replace(run.change_no_twins, seed=seed), tell("change without twins")
+        ),
+    }
+    return save_networks(folder, networks, {"training": seed, **asdict(run)})

@@ -77,7 +77,7 @@ def _main(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("camvib-demo"),
-    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 600,
+    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 800,
     seed: int = 0,
 ) -> None:
     """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""

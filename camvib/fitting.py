@@ -46,19 +46,6 @@ def augment_waveform(waveform: Tensor, settings: AugmentationSettings) -> Tensor
     return waveform * 10 ** (gain_db / 20)
 
 
-def shift_rows(image: Tensor, most: int) -> Tensor:
-    """Move each image up or down by up to `most` rows: another specimen, a little stiffer or longer.
-
-    Parameters
-    ----------
-    image : Tensor, shape (batch, rows, columns)
-        The row at the edge is repeated.
-    """
-    by = torch.randint(-most, most + 1, (len(image), 1, 1), device=image.device)
-    rows = torch.arange(image.shape[1], device=image.device)[None, :, None] + by
-    return image.gather(1, rows.clamp(0, image.shape[1] - 1).expand_as(image))
-
-
 def mask_image(image: Tensor, fraction: float) -> Tensor:
     """Set one band and one stretch of time of each standardised image to its mean, 0.
 
@@ -120,8 +107,7 @@ class DiagnoserModule(pl.LightningModule):
         augmentation = self.settings.training.augmentation
         with torch.no_grad():
             image = self.diagnoser.spectrogram(augment_waveform(waveform, augmentation))
-            image = shift_rows(self.diagnoser.standardise(image), augmentation.frequency_shift)
-            image = mask_image(image, augmentation.mask_fraction)
+            image = mask_image(self.diagnoser.standardise(image), augmentation.mask_fraction)
         loss = self.loss(self.diagnoser.network(image).logits, targets)
         self.log("train_loss", loss, on_epoch=True, on_step=False)
         return loss

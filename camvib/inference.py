@@ -213,7 +213,9 @@ def load_model(folder: Path) -> Model:
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no model here ({Path(error.filename).name} is missing)", remedy) from error
     except (OSError, ValueError, EOFError) as error:
-        raise ModelError(f"{folder}: the model is damaged ({type(error).__name__})", "Copy it again, or train it again") from error
+        raise ModelError(
+            f"{folder}: the model is damaged ({type(error).__name__})", "Copy it again, or train it again"
+        ) from error
     if described.get("schema") != SCHEMA:
         raise ModelError(
             f"{folder}: model schema {described.get('schema')!r}, this camvib reads {SCHEMA}",

@@ -59,7 +59,6 @@ class AugmentationSettings(_Settings):
     gain_db: float = Field(6.0, ge=0)
     noise_db: float = Field(-30.0, le=0)
     time_shift: bool = True
-    frequency_shift: int = Field(4, ge=0)
     mask_fraction: float = Field(0.1, ge=0, lt=0.5)
 
 

@@ -81,13 +81,17 @@ class SpectrogramLayer(nn.Module):
     settings : SpectrogramSettings
         `window_s` must be set.
     sampling_rate_hz : float
+    edges_hz : ndarray, shape (rows + 1,), optional
+        Row edges that replace those of the settings' frequency axis.
     """
 
     taper: Tensor
     bank: Tensor
     time_bank: Tensor
 
-    def __init__(self, settings: SpectrogramSettings, sampling_rate_hz: float) -> None:
+    def __init__(
+        self, settings: SpectrogramSettings, sampling_rate_hz: float, edges_hz: NDArray[np.floating] | None = None
+    ) -> None:
         super().__init__()
         if settings.window_s is None:
             raise SettingsError("spectrogram.window_s is not set", "Training sets it; set it for a single picture")
@@ -102,7 +106,7 @@ class SpectrogramLayer(nn.Module):
         self.hop = max(1, self.n // settings.columns)
         frames = self.n // self.hop + 1
         bins_hz = np.fft.rfftfreq(self.n_fft, 1 / sampling_rate_hz)
-        edges_hz = frequency_edges(settings, sampling_rate_hz)
+        edges_hz = frequency_edges(settings, sampling_rate_hz) if edges_hz is None else edges_hz
         self.axes = Axes(edges_hz, np.linspace(0, self.n / sampling_rate_hz, settings.columns + 1))
         taper = torch.hann_window(self.n_fft, dtype=torch.float64)
         density = 2.0 / (sampling_rate_hz * taper.square().sum())  # one-sided power density
@@ -160,7 +164,7 @@ def spectrogram(recording: Recording, settings: SpectrogramSettings) -> Spectrog
             f"{recording.source}: {recording.duration_s:.3g} s is shorter than the window of {window_s:g} s",
             "Record longer, or set a shorter spectrogram.window_s",
         )
-    samples = torch.from_numpy(np.asarray(recording.samples[: layer.n], np.float32)[None])
+    samples = torch.from_numpy(np.array(recording.samples[: layer.n], np.float32)[None])
     with torch.inference_mode():
         image = layer(samples)[0].numpy()
     centres = layer.axes.centres()

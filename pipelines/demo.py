@@ -31,7 +31,7 @@ def fill_inbox(out: Path, recordings: int, seed: int) -> Path:
 @flow(name="camvib-demo", log_prints=True)
 def demo(
     out: Path,
-    recordings: int = 600,
+    recordings: int = 800,
     seed: int = 0,
     inbox_recordings: int = INBOX_RECORDINGS,
     settings: Path | None = None,
@@ -46,7 +46,7 @@ def demo(
     return {"training": trained, "diagnosis": found, "report": str(report)}
 
 
-def run_demo(out: Path, recordings: int = 600, seed: int = 0, **options: Any) -> dict[str, Any]:
+def run_demo(out: Path, recordings: int = 800, seed: int = 0, **options: Any) -> dict[str, Any]:
     """Run the flow with Prefect's embedded API and print what a person wants to know."""
     summary: dict[str, Any] = demo(out, recordings, seed, **options)
     trained, found = summary["training"], summary["diagnosis"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -101,3 +102,46 @@ def _hold_out(
             "Give each label at least two groups in labels.csv",
         )
     return best[1], best[2]
+
+
+def grouped_folds(
+    labels: Sequence[str], groups: Sequence[str], *, most: int = 5, seed: int = 0
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Hold out groups in turn; every entry is tested at most once.
+
+    Entries of a label that has no group left in training are not tested: nothing could have been learned of it.
+
+    Parameters
+    ----------
+    labels, groups : sequence of str
+        One each an entry.
+    most : int
+        Greatest number of folds.
+    seed : int
+
+    Returns
+    -------
+    list of (train, test)
+        Indices.
+
+    Raises
+    ------
+    SplitError
+        There are fewer than two groups, or each label has one group only.
+    """
+    y, g = np.asarray(labels), np.asarray(groups)
+    n_groups = len(set(groups))
+    if n_groups < 2:
+        raise SplitError(f"only {n_groups} group: nothing would be left to test on", "Name another column to split by")
+    found = []
+    with warnings.catch_warnings():
+        # A label with fewer groups than folds is no mistake here: those entries stay in training.
+        warnings.simplefilter("ignore", UserWarning)
+        folds = StratifiedGroupKFold(min(most, n_groups), shuffle=True, random_state=seed)
+        for train, test in folds.split(y, y, g):
+            known = test[np.isin(y[test], y[train])]
+            if len(known) and len(set(y[train])) > 1:
+                found.append((train, known))
+    if not found:
+        raise SplitError("each label stands in one group only", "Give each label at least two groups in labels.csv")
+    return found

@@ -1,0 +1,111 @@
+"""Windows of real recordings as images: the spectrogram of the signal, or of its envelopes in carrier bands.
+
+The envelope image is for bearings: impacts ring a resonance whose place says nothing about the fault, while the
+rate at which they repeat does. Each carrier band gives one layer; the network sees the largest of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from scipy import ndimage
+from scipy.signal import butter, hilbert, resample_poly, sosfiltfilt
+
+from camvib.records import Recording
+from camvib.settings import SpectrogramSettings
+from camvib.spectrograms import Axes, SpectrogramLayer
+
+ENVELOPE_TOP_HZ = 500.0  # three to four strikes of the fastest usual bearing fault at shaft speeds around 30 Hz
+LEAST_CARRIER_HZ = 500.0
+MOST_CARRIER_HZ = 6000.0
+
+
+class ImageRecipe(BaseModel):
+    """How a window becomes an image.
+
+    `envelope` takes the envelope in carrier bands first. `whiten` removes each column's running median over that
+    many rows, so that lines remain and slopes do not; 0 leaves the image as it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window_s: float | None = None
+    overlap: float = 0.5
+    rows: int = 128
+    columns: int = 16
+    fft_s: float | None = None
+    low_hz: float | None = None
+    envelope: bool = False
+    whiten: int = 0
+
+
+class Images(NamedTuple):
+    """Images of windows.
+
+    Attributes
+    ----------
+    values_db : ndarray, shape (windows, layers, rows, columns)
+        One layer, or one a carrier band.
+    start_s : ndarray, shape (windows,)
+        Within the recording.
+    axes : Axes
+        Edges of the cells; for envelopes the frequency is that of the envelope.
+    """
+
+    values_db: NDArray[np.float32]
+    start_s: NDArray[np.floating]
+    axes: Axes
+
+
+def images(recording: Recording, recipe: ImageRecipe, window_s: float, most: int) -> Images:
+    """Cut a recording into at most `most` windows, evenly spread, and make their images."""
+    rate, layers = _waveforms(recording, recipe)
+    layer = _layer(recipe, window_s, rate)
+    last = layers.shape[1] - layer.n
+    count = max(1, min(most, 1 + int(last / max(1.0, (1 - recipe.overlap) * layer.n))))
+    starts = np.linspace(0, last, count).round().astype(int) if count > 1 else np.zeros(1, int)
+    cut = np.stack([layers[:, start : start + layer.n] for start in starts]).reshape(-1, layer.n)
+    with torch.inference_mode():
+        values = np.concatenate([layer(part).numpy() for part in torch.from_numpy(cut).split(64)])
+    values = values.reshape(len(starts), layers.shape[0], *values.shape[1:])
+    if recipe.whiten:
+        values = values - ndimage.median_filter(values, size=(1, 1, recipe.whiten, 1))
+    return Images(values.astype(np.float32), starts / rate, layer.axes)
+
+
+def carrier_bands(sampling_rate_hz: float) -> list[tuple[float, float]]:
+    """Overlapping bands of 1 kHz, or of an eighth of the usable range where that is less."""
+    top = min(MOST_CARRIER_HZ, 0.46 * sampling_rate_hz)
+    low = min(LEAST_CARRIER_HZ, top / 8)
+    width = min(1000.0, (top - low) / 4)
+    return [(start, start + width) for start in np.arange(low, top - width + 1e-6, width / 2)]
+
+
+def _waveforms(recording: Recording, recipe: ImageRecipe) -> tuple[float, NDArray[np.float32]]:
+    samples = np.asarray(recording.samples, np.float64)
+    if not recipe.envelope:
+        return recording.sampling_rate_hz, samples.astype(np.float32)[None]
+    rate = recording.sampling_rate_hz
+    step = max(1, int(rate / (2.4 * ENVELOPE_TOP_HZ)))
+    found = []
+    for band in carrier_bands(rate):
+        filtered = sosfiltfilt(butter(4, band, "bandpass", fs=rate, output="sos"), samples)
+        squared = np.abs(hilbert(filtered)) ** 2
+        found.append(resample_poly(squared / squared.mean(), 1, step))
+    return rate / step, np.stack(found).astype(np.float32)
+
+
+def _layer(recipe: ImageRecipe, window_s: float, rate: float) -> SpectrogramLayer:
+    fft_s = min(recipe.fft_s or window_s / 4, window_s)
+    settings = SpectrogramSettings(window_s=window_s, rows=recipe.rows, columns=recipe.columns, fft_s=fft_s)
+    if recipe.envelope:
+        top = min(ENVELOPE_TOP_HZ, 0.45 * rate)
+        edges = np.linspace(recipe.low_hz or 5.0, top, recipe.rows + 1)
+    else:
+        # A pure logarithm from two cycles a frame: machines' low lines get as many rows an octave as their noise.
+        edges = np.geomspace(recipe.low_hz or 2 / fft_s, 0.45 * rate, recipe.rows + 1)
+    return SpectrogramLayer(settings, rate, edges)

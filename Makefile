@@ -19,8 +19,10 @@ setup: $(STAMP)  ## Make .venv with the camvib command in it
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "camvib needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
+	@echo "Installing PyTorch for CPU …"
+	$(BIN)/pip install -qq -c constraints.txt torch
+	@echo "Installing camvib and what it needs: a few minutes, once …"
+	$(BIN)/pip install -qq -c constraints.txt -e '.[test]'
 	touch $(STAMP)
 
 demo: $(STAMP)  ## Simulate, train, register, diagnose, report (about 3 minutes)

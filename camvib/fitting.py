@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,7 @@ from camvib.inference import Diagnoser
 from camvib.settings import AugmentationSettings, Settings
 from camvib.training_data import TrainingData
 
-if TYPE_CHECKING:
-    from camvib.training import OnEpoch
+OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 def augment_waveform(waveform: Tensor, settings: AugmentationSettings) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -22,14 +21,12 @@ from camvib import calibration
 from camvib.errors import CamvibError, ModelError, SplitError
 from camvib.evaluation.classification import classification_figures
 from camvib.evaluation.splits import Split, group_split
-from camvib.fitting import fit_network
+from camvib.fitting import OnEpoch, fit_network
 from camvib.inference import HEALTHY_WORDS, Model
 from camvib.quality import InputSpec
 from camvib.rigs import load_rig
 from camvib.settings import Settings
 from camvib.training_data import TrainingData, load_training_data
-
-OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from camvib.errors import SettingsError
@@ -347,5 +348,6 @@ def _parallel(
 ) -> Iterator[_Result]:
     """Map in order over threads: the time goes into compiled code, which runs beside the interpreter."""
     items = list(items)
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    # The matrices are small: BLAS threads of its own would only spin against ours, four times slower.
+    with threadpool_limits(1), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         yield from tqdm(pool.map(function, items), total=len(items), desc="simulate", disable=not progress)

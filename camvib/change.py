@@ -1,6 +1,6 @@
 """Class maps on the change: why what changed means this fault, adding up to the logits exactly.
 
-``map_c = total × weight × share_c``: `weight` is the change map divided by its sum over cells, so that a cell
+``map_c = total × weight × share_c``: `weight` is the change map divided by its mean over cells, so that a cell
 where nothing changed contributes nothing; `share_c` is the vote of a cell, a softmax over classes with healthy
 among them; `total` is how many logits this recording has to give away. ``logit_c = mean(map_c) + bias_c``, and
 the map of healthy is 0, so the map of a fault is its contrast with healthy. Because weights are shared out over
@@ -43,13 +43,25 @@ class ChangeOutput(NamedTuple):
 
 
 class ClassMaps(nn.Module):
-    """Votes of the cells on what the change means."""
+    """Votes of the cells on what the change means.
 
-    def __init__(self, classes: int, features: int, width: int = 48) -> None:
+    It sees the change and nothing else of the recording: whatever it goes by shows in the change map. A
+    classifier that sees the image as well can go by what is not in its own map.
+
+    Parameters
+    ----------
+    classes : int
+    rows : int
+        Of the image.
+    width : int
+    """
+
+    def __init__(self, classes: int, rows: int = 128, width: int = 48) -> None:
         super().__init__()
-        self.stem = nn.Sequential(conv(9, 16, 5, 2), conv(16, 32, 3, 2))
-        self.local = nn.Sequential(conv(32 + features, width), conv(width, width), conv(width, width, 3, 1, 2))
-        self.context = nn.Sequential(nn.Linear(2 * width + 1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+        self.stem = nn.Sequential(conv(5, 24, 5, 2), conv(24, width, 3, 2))
+        self.local = nn.Sequential(conv(width, width), conv(width, width, 3, 1, 2), conv(width, width, 3, 1, 4))
+        self.profile = nn.Sequential(nn.Linear(3 * rows // 2, width), nn.ReLU())
+        self.context = nn.Sequential(nn.Linear(3 * width + 1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.mix = conv(2 * width, width, 1)
         self.vote = nn.Conv2d(width, classes, 1)
         self.amount = nn.Linear(width, 1)
@@ -58,15 +70,19 @@ class ClassMaps(nn.Module):
             self.bias[0] = 4.0
             self.amount.bias.fill_(8.0)
 
-    def forward(self, channels: Tensor, change: Change, features: Tensor) -> ChangeOutput:
+    def forward(self, change: Change) -> ChangeOutput:
         """Explain `change` with one map a class."""
         probability = change.probability[:, None]
-        seen = torch.stack([change.difference_db / 10, change.gain, change.loss], dim=1)
-        local = self.local(torch.cat([self.stem(torch.cat([channels, seen], dim=1)), features], dim=1))
+        difference = change.difference_db[:, None] / 10
+        seen = torch.cat([difference, change.gain[:, None], change.loss[:, None]], dim=1)
+        faint = (torch.log10(probability + _WEIGHT_FLOOR) + 2) / 2  # a crack is a matter of a few per cent
+        place = torch.linspace(-1, 1, seen.shape[2], device=seen.device)[None, None, :, None].expand_as(faint)
+        local = self.local(self.stem(torch.cat([seen, faint, place], dim=1)))
         weight = probability / (probability.mean(dim=(2, 3), keepdim=True) + _WEIGHT_FLOOR)
-        coarse = functional.avg_pool2d(weight, 4).to(local.dtype)
         size = torch.log10(probability.mean(dim=(1, 2, 3)) + _WEIGHT_FLOOR)[:, None]
-        pooled = [(local * coarse).mean(dim=(2, 3)), local.mean(dim=(2, 3)), size.to(local.dtype)]
+        profile = functional.avg_pool2d(seen, (2, seen.shape[3]))[..., 0].flatten(1)
+        attended = (local * functional.avg_pool2d(weight, 4).to(local.dtype)).mean(dim=(2, 3))
+        pooled = [attended, local.mean(dim=(2, 3)), self.profile(profile).to(local.dtype), size.to(local.dtype)]
         context = self.context(torch.cat(pooled, dim=1))
         mixed = self.mix(torch.cat([local, context[:, :, None, None].expand_as(local)], dim=1))
         votes = self.vote(mixed).float()
@@ -86,20 +102,17 @@ class ChangeCnn(nn.Module):
         Healthy is the first.
     widths : tuple of int
         See `camvib.twin.TwinNet`.
+    rows : int
+        Of the image.
     """
 
-    def __init__(self, classes: int, widths: tuple[int, int, int] = WIDTHS) -> None:
+    def __init__(self, classes: int, widths: tuple[int, int, int] = WIDTHS, rows: int = 128) -> None:
         super().__init__()
         self.widths = widths
         self.twin = TwinNet(widths)
-        self.classes = ClassMaps(classes, self.twin.features)
+        self.classes = ClassMaps(classes, rows)
 
     def forward(self, image_db: Tensor, baseline_db: Tensor, spread_db: Tensor) -> ChangeOutput:
         """Diagnose images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
-        channels = twin_channels(image_db, baseline_db, spread_db)
-        change, features = self.twin(channels)
-        if not self.training:
-            return self.classes(channels, change, features)
-        # The classifier learns from the twin and does not teach it: its gradient would trade truth for accuracy.
-        fixed = Change(*(value.detach() for value in change))
-        return self.classes(channels, fixed, features.detach())._replace(change=change)
+        output: ChangeOutput = self.classes(self.twin(twin_channels(image_db, baseline_db, spread_db)))
+        return output

@@ -95,7 +95,7 @@ def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: 
 
 
 class TwinNet(nn.Module):
-    """U-Net from `twin_channels` to a `Change` and features at a quarter of the resolution.
+    """U-Net from `twin_channels` to a `Change`.
 
     Parameters
     ----------
@@ -107,6 +107,7 @@ class TwinNet(nn.Module):
 
     def __init__(self, widths: tuple[int, int, int] = WIDTHS) -> None:
         super().__init__()
+        self.widths = widths
         a, b, c = widths
         self.down = nn.ModuleList(
             [
@@ -120,7 +121,6 @@ class TwinNet(nn.Module):
         )
         self.fine = nn.Sequential(conv(a // 4 + 6, 8), nn.Conv2d(8, self.outputs, 3, padding=1))
         self.out = nn.Conv2d(a, 4 * self.outputs, 3, padding=1)
-        self.features = b
         final = self.fine[1]
         assert isinstance(final, nn.Conv2d)
         with torch.no_grad():  # start from: no change, rarely more than 6 dB
@@ -129,7 +129,7 @@ class TwinNet(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
             final.bias[1], final.bias[2:] = -1.5, -3.0  # type: ignore[index]
 
-    def forward(self, channels: Tensor) -> tuple[Change, Tensor]:
+    def forward(self, channels: Tensor) -> Change:
         """Predict the change from `twin_channels`, (batch, 6, rows, columns); sides divide by 8."""
         half = self.down[0](functional.pixel_unshuffle(channels, 2))
         quarter = self.down[1](half)
@@ -142,7 +142,7 @@ class TwinNet(nn.Module):
         logits = raw[:, 2:]
         # Gain, loss and none exclude each other: one softmax, so that their sum is a probability.
         odds = torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1).softmax(dim=1)
-        return Change(_UNIT_DB * raw[:, 0], _UNIT_DB * scale, odds[:, 1], odds[:, 2]), quarter
+        return Change(_UNIT_DB * raw[:, 0], _UNIT_DB * scale, odds[:, 1], odds[:, 2])
 
 
 def _double(features: Tensor) -> Tensor:

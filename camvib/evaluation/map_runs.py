@@ -26,15 +26,16 @@ class MapRun:
         Of each fleet.
     baseline_draws : int
         Baselines of each recording, from different healthy recordings of its asset.
-    change, change_no_twins, plain : MapTraining
+    twin, synthetic_twin, classes, plain : MapTraining
     """
 
     single_seeds: tuple[int, ...] = (101, 102, 103, 104, 105, 106)
     double_seeds: tuple[int, ...] = (301,)
     recordings: int = 800
     baseline_draws: int = 3
-    change: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, widths=(32, 64, 96)))
-    change_no_twins: MapTraining = field(default_factory=lambda: MapTraining(epochs=6))
+    twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, widths=(32, 64, 96)))
+    synthetic_twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=5))
+    classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=12))
     plain: MapTraining = field(default_factory=lambda: MapTraining(epochs=10))
 
 
@@ -63,11 +64,12 @@ def train_map_models(
     def tell(name: str) -> Callable[[int, object, str], None]:
         return lambda epoch, network, losses: progress(f"{name}: epoch {epoch + 1}, {losses}")
 
+    classes = replace(run.classes, seed=seed)
     networks: dict[str, torch.nn.Module] = {
         "plain": train_plain(data, replace(run.plain, seed=seed), tell("plain")),
-        "change": train_change(data, replace(run.change, seed=seed), tell("change")),
+        "change": train_change(data, replace(run.twin, seed=seed), classes, tell("change")),
         "change_no_twins": train_change_without_twins(
-            data, replace(run.change_no_twins, seed=seed), tell("change without twins")
+            data, replace(run.synthetic_twin, seed=seed), classes, tell("change without twins")
         ),
     }
     return save_networks(folder, networks, {"training": seed, **asdict(run)})

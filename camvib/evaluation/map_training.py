@@ -1,7 +1,6 @@
-"""Train the learned twin and the class maps on simulated pairs.
+"""Train the learned twin, then class maps on what it says, and the plain network to compare with.
 
-One loop, two learners: the twin from the difference to the true twin, the classifier from labels on top of what
-the twin says, without a gradient back into it.
+The twin is finished before the classifier starts: a classifier's gradient would trade truth for accuracy.
 """
 
 from __future__ import annotations
@@ -15,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from camvib.change import ChangeCnn, ChangeOutput
+from camvib.change import ChangeCnn
 from camvib.evaluation.map_data import CLASSES, FAULTS, MapData
 from camvib.evaluation.synthetic_changes import synthetic_change
 from camvib.models import GapCnn, Output
-from camvib.twin import WIDTHS, Change, twin_loss
+from camvib.twin import CHANGE_DB, WIDTHS, Change, TwinNet, twin_channels, twin_loss
+
+OnEpoch = Callable[[int, nn.Module, str], None]
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,19 @@ class MapTraining:
     widths: tuple[int, int, int] = WIDTHS
     healthy_share: float = 0.12  # of faulty recordings shown as their healthy twin
     row_shift: int = 4  # rows that an image and all that belongs to it move up or down, at most
-    cell_weight: float = 0.5
+    cell_weight: float = 1.0
     bfloat16: bool = True
     seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A batch to train on, see `MapData`; `votes` is the class that each cell's change is due to, −1 unknown."""
+    """A batch to train on, see `MapData`."""
 
     image: Tensor
     baseline: Tensor
     spread: Tensor
     difference: Tensor
-    votes: Tensor
     targets: Tensor
 
 
@@ -57,10 +57,8 @@ def draw_sample(data: MapData, rows: NDArray[np.integer], settings: MapTraining,
     image = np.where(healthy[:, None, None], data.twins_db[rows], data.images_db[rows]).astype(np.float32)
     difference = np.where(healthy[:, None, None], 0, data.difference_db[rows]).astype(np.float32)
     targets = np.where(healthy[:, None], np.eye(len(CLASSES), dtype=np.float32)[0], data.targets[rows])
-    votes = np.where(healthy[:, None, None], -1, cell_classes(data.labels[rows], data.one_off[rows]))
     # The twin of a healthy recording is itself: rows of it stay as they are.
-    shift, roll = int(rng.integers(-settings.row_shift, settings.row_shift + 1)), int(rng.integers(image.shape[2]))
-    place = (np.arange(image.shape[1]) + shift).clip(0, image.shape[1] - 1)
+    place, roll = _move(settings, rng, image.shape[1:])
 
     def moved(values: NDArray[np.generic]) -> Tensor:
         values = values[:, place]
@@ -71,9 +69,14 @@ def draw_sample(data: MapData, rows: NDArray[np.integer], settings: MapTraining,
         baseline=moved(data.baselines_db[draw, rows]),
         spread=moved(data.spreads_db[draw, rows]),
         difference=moved(difference),
-        votes=moved(votes).long(),
         targets=torch.from_numpy(targets),
     )
+
+
+def _move(settings: MapTraining, rng: np.random.Generator, sides: tuple[int, ...]) -> tuple[NDArray[np.integer], int]:
+    """Rows to take in place of the rows, and columns to roll by."""
+    shift, roll = int(rng.integers(-settings.row_shift, settings.row_shift + 1)), int(rng.integers(sides[1]))
+    return (np.arange(sides[0]) + shift).clip(0, sides[0] - 1), roll
 
 
 def cell_classes(labels: NDArray[np.str_], one_off: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -87,80 +90,68 @@ def cell_classes(labels: NDArray[np.str_], one_off: NDArray[np.int8]) -> NDArray
     return found
 
 
-def change_loss(output: ChangeOutput, sample: Sample, cell_weight: float) -> tuple[Tensor, Tensor]:
-    """Loss of the twin, loss of the classifier."""
-    area = (sample.difference.abs() > 6).float().mean(dim=(1, 2))
-    # Faint faults have few cells: they get more weight, or the twin learns tip masses only.
-    weight = torch.where(area > 0, (0.1 / (area + 0.01)).sqrt().clamp(0.7, 3.0), torch.ones_like(area))
-    twin = twin_loss(output.change, sample.difference, weight)
-    classify = functional.cross_entropy(output.logits, sample.targets)
-    known = functional.one_hot(sample.votes + 1, len(CLASSES) + 1)[..., 1:].permute(0, 3, 1, 2).float()
-    known = functional.avg_pool2d(known, 4)  # share of a cell's fine cells that are due to each class
-    mass = known.sum(dim=(1, 2, 3))
-    cells = -(known * output.shares).sum(dim=(1, 2, 3)) / mass.clamp_min(1.0)
-    return twin, classify + cell_weight * cells.sum() / (mass > 0).sum().clamp_min(1)
+def _twin_weight(difference: Tensor) -> Tensor:
+    """Faint faults have few cells: they get more weight, or the twin learns tip masses only."""
+    area = (difference.abs() > CHANGE_DB).float().mean(dim=(1, 2))
+    return torch.where(area > 0, (0.1 / (area + 0.01)).sqrt().clamp(0.7, 3.0), torch.ones_like(area))
 
 
 def train_change(
-    data: MapData, settings: MapTraining = MapTraining(), on_epoch: Callable[[int, ChangeCnn, str], None] | None = None
+    data: MapData,
+    twin_settings: MapTraining = MapTraining(),
+    class_settings: MapTraining = MapTraining(),
+    on_epoch: OnEpoch | None = None,
 ) -> ChangeCnn:
-    """Train on simulated pairs.
+    """Train the twin on simulated pairs, then the class maps on what it says.
 
     Parameters
     ----------
     data : MapData
         With several baseline draws, better.
-    settings : MapTraining
+    twin_settings, class_settings : MapTraining
     on_epoch : callable, optional
-        Called after each epoch with its number, the network and the losses in words.
+        Called after each epoch with its number, the network and the loss in words.
     """
-    torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    network = ChangeCnn(len(CLASSES), settings.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    twin, rng = _new_twin(twin_settings)
 
     def loss(rows: NDArray[np.integer]) -> Tensor:
-        sample = draw_sample(data, rows, settings, rng)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            output = network(sample.image, sample.baseline, sample.spread)
-        twin, classes = change_loss(output, sample, settings.cell_weight)
-        return twin + classes
+        sample = draw_sample(data, rows, twin_settings, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=twin_settings.bfloat16):
+            change = twin(twin_channels(sample.image, sample.baseline, sample.spread))
+        return twin_loss(change, sample.difference, _twin_weight(sample.difference))
 
-    for epoch, value in fit(network, len(data), settings, rng, loss):
-        if on_epoch:
-            on_epoch(epoch, network, f"loss {value:.4f}")
-    return network.eval()
+    _run(twin, len(data), twin_settings, rng, loss, on_epoch)
+    return train_classes(twin, data, class_settings, on_epoch)
 
 
 def train_change_without_twins(
-    data: MapData, settings: MapTraining = MapTraining(), on_epoch: Callable[[int, ChangeCnn, str], None] | None = None
+    data: MapData,
+    twin_settings: MapTraining = MapTraining(),
+    class_settings: MapTraining = MapTraining(),
+    on_epoch: OnEpoch | None = None,
 ) -> ChangeCnn:
-    """Train on healthy recordings with synthetic changes, and on class labels; no faulty recording's twin is used.
+    """Train on healthy recordings with synthetic changes, then on class labels; no fault's twin is used.
 
-    `data.twins_db` serves as the pool of healthy recordings of the assets; which fault recording they belong to
+    `data.twins_db` serves as the pool of healthy recordings of the assets; which faulty recording one belongs to
     is not used.
     """
     data = data.select(np.array(["+" not in label for label in data.labels]))
-    torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    network = ChangeCnn(len(CLASSES), settings.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    twin, rng = _new_twin(twin_settings)
 
     def loss(rows: NDArray[np.integer]) -> Tensor:
-        real = draw_sample(data, rows, replace(settings, healthy_share=0.0), rng)
-        made = _synthetic_sample(data, rng.choice(len(data), len(rows), replace=False), settings, rng)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            output = network(
-                torch.cat([real.image, made[0]]),
-                torch.cat([real.baseline, made[1]]),
-                torch.cat([real.spread, made[2]]),
-            )
-        n = len(rows)
-        change = Change(*(value[n:] for value in output.change))
-        return twin_loss(change, made[3]) + functional.cross_entropy(output.logits[:n], real.targets)
+        image, baseline, spread, difference = _synthetic_sample(data, rows, twin_settings, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=twin_settings.bfloat16):
+            change = twin(twin_channels(image, baseline, spread))
+        return twin_loss(change, difference)
 
-    for epoch, value in fit(network, len(data), settings, rng, loss):
-        if on_epoch:
-            on_epoch(epoch, network, f"loss {value:.4f}")
-    return network.eval()
+    _run(twin, len(data), twin_settings, rng, loss, on_epoch)
+    return train_classes(twin, data, replace(class_settings, cell_weight=0.0), on_epoch)
+
+
+def _new_twin(settings: MapTraining) -> tuple[TwinNet, np.random.Generator]:
+    torch.manual_seed(settings.seed)
+    twin = TwinNet(settings.widths)
+    return twin.to(memory_format=torch.channels_last), np.random.default_rng(settings.seed)  # type: ignore[call-overload]
 
 
 def _synthetic_sample(
@@ -179,6 +170,77 @@ def _synthetic_sample(
     image, difference = (np.stack(part).astype(np.float32)[:, place] for part in zip(*made, strict=True))
     a, b, c, d = (torch.from_numpy(values) for values in (image, baseline[:, place], spread[:, place], difference))
     return a, b, c, d
+
+
+def train_classes(
+    twin: TwinNet, data: MapData, settings: MapTraining = MapTraining(), on_epoch: OnEpoch | None = None
+) -> ChangeCnn:
+    """Train class maps on a finished twin: from labels, and from the class that each cell's evidence is due to."""
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    changes = predicted_changes(twin, data, settings)
+    votes, targets = cell_classes(data.labels, data.one_off), data.targets
+    network = ChangeCnn(len(CLASSES), twin.widths, data.images_db.shape[1])
+    network.twin = twin
+    classes = network.classes.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(rows: NDArray[np.integer]) -> Tensor:
+        place, roll = _move(settings, rng, changes.shape[2:])
+        change = torch.from_numpy(np.roll(changes[rows][:, :, place], roll, axis=3).astype(np.float32))
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            output = classes(Change(change[:, 0], torch.ones_like(change[:, 0]), change[:, 1], change[:, 2]))
+        value = functional.cross_entropy(output.logits, torch.from_numpy(targets[rows]))
+        if settings.cell_weight:
+            known = torch.from_numpy(np.roll(votes[rows][:, place], roll, axis=2))
+            value = value + settings.cell_weight * cell_loss(output.shares, known)
+        return value
+
+    _run(classes, len(data), settings, rng, loss, on_epoch)
+    return network.eval()
+
+
+def predicted_changes(twin: TwinNet, data: MapData, settings: MapTraining) -> NDArray[np.float16]:
+    """Difference, gain and loss that the twin predicts, (n, 3, rows, columns)."""
+    found = np.empty((len(data), 3, *data.images_db.shape[1:]), np.float16)
+    twin.eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+        for first in range(0, len(data), 64):
+            rows = slice(first, first + 64)
+            image = torch.from_numpy(data.images_db[rows].astype(np.float32))
+            baseline, spread = (torch.from_numpy(v[0, rows]) for v in (data.baselines_db, data.spreads_db))
+            change = twin(twin_channels(image, baseline, spread))
+            found[rows] = torch.stack([change.difference_db, change.gain, change.loss], dim=1).numpy()
+    return found
+
+
+def cell_loss(shares: Tensor, votes: Tensor) -> Tensor:
+    """Cross entropy of the cells' votes where it is known which fault the evidence is due to.
+
+    Parameters
+    ----------
+    shares : Tensor, shape (batch, classes, rows / 4, columns / 4)
+        Log votes.
+    votes : Tensor, shape (batch, rows, columns)
+        Class, or −1.
+    """
+    known = functional.one_hot(votes.long() + 1, len(CLASSES) + 1)[..., 1:].permute(0, 3, 1, 2).float()
+    known = functional.avg_pool2d(known, 4)  # how much of a vote's cells is due to each class
+    mass = known.sum(dim=(1, 2, 3))
+    entropy = -(known * shares).sum(dim=(1, 2, 3)) / mass.clamp_min(1.0)
+    return entropy.sum() / (mass > 0).sum().clamp_min(1)
+
+
+def _run(
+    network: nn.Module,
+    size: int,
+    settings: MapTraining,
+    rng: np.random.Generator,
+    loss: Callable[[NDArray[np.integer]], Tensor],
+    on_epoch: OnEpoch | None,
+) -> None:
+    for epoch, value in fit(network, size, settings, rng, loss):
+        if on_epoch:
+            on_epoch(epoch, network, f"loss {value:.4f}")
 
 
 def fit(
@@ -227,9 +289,7 @@ class PlainCnn(nn.Module):
         return self.network((flat - self.mean) / self.spread)
 
 
-def train_plain(
-    data: MapData, settings: MapTraining = MapTraining(), on_epoch: Callable[[int, PlainCnn, str], None] | None = None
-) -> PlainCnn:
+def train_plain(data: MapData, settings: MapTraining = MapTraining(), on_epoch: OnEpoch | None = None) -> PlainCnn:
     """Train the plain network on the recordings with one fault or none."""
     data = data.select(np.array(["+" not in label for label in data.labels]))
     torch.manual_seed(settings.seed)
@@ -244,7 +304,5 @@ def train_plain(
             logits = network(sample.image).logits
         return functional.cross_entropy(logits.float(), sample.targets)
 
-    for epoch, value in fit(network, len(data), settings, rng, loss):
-        if on_epoch:
-            on_epoch(epoch, network, f"class {value:.4f}")
+    _run(network, len(data), settings, rng, loss, on_epoch)
     return network.eval()

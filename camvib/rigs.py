@@ -76,4 +76,4 @@ def name_region(region: Region, modes: tuple[tuple[str, float], ...], tolerance:
         inside = [mode for mode in inside if region.low_hz <= mode[1] <= region.high_hz] or [
             min(inside, key=lambda mode: abs(mode[1] - centre))
         ]
-    return " and ".join(f"{name}, {hz:.3g} Hz" for name, hz in inside)
+    return " and ".join(f"{name}, {hz:.0f} Hz" if hz >= 100 else f"{name}, {hz:.3g} Hz" for name, hz in inside)

@@ -17,10 +17,12 @@ from camvib.pictures import (
     evidence_scale,
     level_palette,
     level_picture,
+    map_png,
     on_grid,
+    spectrogram_png,
 )
 from camvib.records import ActivationMap, Diagnosis, Evidence, Region, Spectrogram
-from camvib.report import map_png, spectrogram_png, words, write_report
+from camvib.report import words, write_report
 from camvib.report.render import Contrast
 from camvib.ticks import Axis
 

@@ -35,7 +35,9 @@ _BEARING = Recipe(
 _RECIPES = {
     # Lines 3 to 4 Hz apart in dwells of one second: long frames, and windows that start anywhere in a dwell.
     "dropbear8": Recipe(
-        image=ImageRecipe(window_s=0.9, overlap=0.97, fft_s=0.4), fit=FitRecipe(steps=500), transient_s=0.2
+        image=ImageRecipe(window_s=0.9, overlap=0.97, fft_s=0.4),
+        fit=FitRecipe(steps=500, sparsity=3.0),
+        transient_s=0.2,
     ),
     "cwru": _BEARING,
     "pump_motor_kafeel": Recipe(image=ImageRecipe(window_s=2.0, fft_s=0.5)),

@@ -112,7 +112,7 @@ def score_cam(net: Explainable, images: Tensor, classes: Tensor, fill: Tensor) -
 
 @torch.no_grad()
 def occlusion(
-    net: Explainable, images: Tensor, classes: Tensor, fill: Tensor, *, size: int = 16, stride: int = 8
+    net: Explainable, images: Tensor, classes: Tensor, fill: Tensor, *, size: int = 16, stride: int = 12
 ) -> Tensor:
     """Fall of the class's logit when a square is filled, averaged over the squares on a cell [5]_."""
     whole = _of_class(net.logits(images), classes)

@@ -24,6 +24,7 @@ from camvib.evaluation.map_checks import attribution_maps, deletion, randomised,
 from camvib.evaluation.map_data import CLASSES, MapData, simulated
 from camvib.evaluation.map_models import MapModels, explain, load_map_models, tensors, true_classes
 from camvib.evaluation.map_scores import bootstrap_macro, macro, score_maps, with_intervals
+from camvib.evaluation.planted_hum import planted_hum
 from camvib.evaluation.trivial_classifiers import trivial_classifiers
 from camvib.models import Output
 from camvib.simulation.fleet import OTHER_RIG, FleetPlan
@@ -40,7 +41,7 @@ def evaluate_maps(
     specimens: int = 40,
     out: Path | None = None,
     figures: Path | None = None,
-    deletions: int = 60,
+    deletions: int = 40,
     learn: int = 800,
     progress: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -51,7 +52,8 @@ def evaluate_maps(
     model : Path
         Folder of `camvib.evaluation.map_models.save_networks`, or a run folder of ``camvib train``.
     seed : int
-        Of the specimens; recordings with two faults are of seed + 1, those of another rig of seed + 2.
+        Of the specimens; recordings with two faults are of seed + 1, those of another rig of seed + 2,
+        those with a planted hum of seed + 3.
     specimens : int
         Ten recordings each.
     out : Path, optional
@@ -84,7 +86,7 @@ def evaluate_maps(
     result: dict[str, Any] = {
         "not_visible": int((faulty & ~data.visible).sum()),
         "scored": len(visible),
-        "seeds": {"evaluated": [seed, seed + 1, seed + 2], "specimens": specimens, **models.card},
+        "seeds": {"evaluated": [seed + k for k in range(4)], "specimens": specimens, **models.card},
     }
     result["classification"] = _classification(models, data, learned)
     progress(f"explaining {len(visible)} visible faults")
@@ -95,7 +97,7 @@ def evaluate_maps(
     result["chance"] = macro((visible.evidence != 0).mean(axis=(1, 2)), visible.labels)
     result |= _gains(scores, visible)
     progress("two faults at once, another rig, deletion, random weights")
-    result |= _checks(models, visible, seed, specimens, deletions)
+    result |= _checks(models, visible, seed, specimens, deletions, learn)
     if figures:
         from camvib.evaluation.map_figures import picture_grid  # pictures need matplotlib, figures do not
 
@@ -185,7 +187,9 @@ def _gains(scores: dict[str, NDArray[np.float64]], data: MapData) -> dict[str, A
     return gains
 
 
-def _checks(models: MapModels, visible: MapData, seed: int, specimens: int, deletions: int) -> dict[str, Any]:
+def _checks(
+    models: MapModels, visible: MapData, seed: int, specimens: int, deletions: int, learn: int
+) -> dict[str, Any]:
     """Protocols B2, B3 and C, which need a network with class maps on the change."""
     network = models.change or models.change_no_twins
     if network is None:
@@ -199,6 +203,7 @@ def _checks(models: MapModels, visible: MapData, seed: int, specimens: int, dele
         "transfer": {"other_rig": _transfer(network, other)},
         **deletion(network, visible, some),
         "randomised": randomised(network, visible),
+        "planted_hum": planted_hum(network, train_seed=TEMPLATE_SEED, seed=seed + 3, recordings=learn // 2),
         "add_up_error": explain(network, visible, true_classes(visible)).add_up_error,
     }
 

@@ -183,8 +183,10 @@ def judge(recording: Recording, model: Model, *, allow_resample: bool = False) -
     shown, reference = model.what_to_show(label, logits)
     maps = np.concatenate(list(predicted.maps), axis=-1)
     axes = _axes(recording, model, maps)
-    activation = contrast(maps, logits, model.classes, shown, reference, axes)
-    _check(activation, predicted, model)
+    _check(predicted, model)
+    # In calibrated logits, so that the picture adds up to the log odds of the probabilities beside it.
+    scale = 1 / model.calibration.temperature
+    activation = contrast(scale * maps, scale * logits, model.classes, shown, reference, axes)
     distance = float(np.median(model.calibration.distance(predicted.embedding)))
     unknown = distance > model.calibration.unknown_above
     healthy = label in (model.healthy, "healthy")
@@ -245,16 +247,14 @@ def _axes(recording: Recording, model: Model, maps: np.ndarray) -> Axes:
     return Axes(pooled.frequency_hz, recording.start_s + seconds)
 
 
-def _check(activation: ActivationMap, predicted: Prediction, model: Model) -> None:
-    """Hold every deployed network to its identity: maps plus the head's bias are the logits."""
+def _check(predicted: Prediction, model: Model) -> None:
+    """Hold every deployed network to its identity: the mean of each map plus the head's bias is the logit."""
     bias = getattr(getattr(model.diagnoser.network, "head", None), "bias", None)
     if bias is None:
         return
-    total = predicted.maps.mean(axis=(0, 2, 3), dtype=np.float64) + bias.detach().numpy()
-    for name in filter(None, (activation.label, activation.reference)):
-        index = model.classes.index(name)
-        plain = ActivationMap(np.full((1, 1), total[index]), np.zeros(1), np.zeros(1), name)
-        check_add_up(plain, float(predicted.logits[:, index].mean(dtype=np.float64)))
+    sums = predicted.maps.mean(axis=(0, 2, 3), dtype=np.float64) + bias.detach().numpy()
+    for name, total, logit in zip(model.classes, sums, predicted.logits.mean(axis=0, dtype=np.float64), strict=True):
+        check_add_up(ActivationMap(np.full((1, 1), total), np.zeros(1), np.zeros(1), name), float(logit))
 
 
 def _named_regions(activation: ActivationMap, axes: Axes, model: Model) -> tuple[Region, ...]:

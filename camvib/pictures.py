@@ -269,7 +269,6 @@ def pretty_unit(unit: str) -> str:
     return unit.replace("s2", "s²") if unit != "arbitrary" else "arbitrary unit"
 
 
-def power_unit(unit: str, per_hertz: bool = False) -> str:
-    """Write the square of a unit, or its square per hertz."""
-    square = f"({pretty_unit(unit)})²"
-    return f"{square}/Hz" if per_hertz else square
+def power_unit(unit: str) -> str:
+    """Write the unit of a power density."""
+    return f"({pretty_unit(unit)})²/Hz"

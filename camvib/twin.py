@@ -49,6 +49,11 @@ class Change(NamedTuple):
         """Probability of a change of more than 6 dB: the change map."""
         return self.gain + self.loss
 
+    @property
+    def signed(self) -> Tensor:
+        """The change map with its sign: above 0 where power was gained, below where it went missing."""
+        return self.gain - self.loss
+
 
 def laplace_tails(difference_db: Tensor, scale_db: Tensor, limit_db: float = CHANGE_DB) -> tuple[Tensor, Tensor]:
     """Probability that a Laplace variable is above `limit_db`, and below `-limit_db`."""

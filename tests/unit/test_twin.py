@@ -96,6 +96,7 @@ def test_gain_loss_and_none_are_probabilities(network: ChangeCnn, batch) -> None
     assert change.gain.min() >= 0
     assert change.loss.min() >= 0
     assert change.probability.max() <= 1 + 1e-6
+    assert (change.signed.abs() <= change.probability + 1e-6).all()
 
 
 def test_laplace_tails_against_the_closed_form() -> None:

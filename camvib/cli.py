@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Public data sets: list, fetch, verify.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+evaluate_app = typer.Typer(help="Honest figures: on real recordings, and of maps against simulated truth.")
+app.add_typer(evaluate_app, name="evaluate")
 
 DEFAULT_MODEL = "models:/camvib@champion"
 
@@ -341,6 +343,45 @@ def data_verify(name: str, folder: Path) -> None:
         typer.echo(f"{name}: {len(problems)} problems")
         if problems:
             raise typer.Exit(2)
+
+
+@evaluate_app.command("real")
+def evaluate_real_set(
+    name: Annotated[str, typer.Argument(help="A set of the catalog, or a name for a folder with labels.csv.")],
+    folder: Annotated[Path, typer.Option("--data", help="Folder of the recordings.")],
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    split: Annotated[str | None, typer.Option(help="A split of the catalog, or group:COLUMN.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Networks to train; figures are means over them.")] = 5,
+    leaky: Annotated[bool, typer.Option(help="Allow a split that leaks; the result is stamped.")] = False,
+    unit: UnitOption = None,
+    channel: ChannelOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train on one side of an honest split of measured recordings, and measure on the other."""
+    with _clear_errors(out):
+        from camvib.evaluation.real import evaluate_real
+
+        found = evaluate_real(
+            name, folder, split=split, seeds=seeds, leaky=leaky, unit=unit, channel=channel, progress=not quiet
+        )
+        _write_json(found, out)
+        typer.echo(json.dumps({key: found[key] for key in ("name", "split", "leaky", "accuracy", "macro_f1")}))
+
+
+@evaluate_app.command("maps")
+def evaluate_map_truth(
+    model: Annotated[Path, typer.Option("--model", "-m", help="Run folder, or folder of map networks.")],
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of specimens that nobody trained on.")] = 9001,
+    specimens: Annotated[int, typer.Option(min=2, help="Ten recordings each.")] = 40,
+    figures: Annotated[Path | None, typer.Option(help="Folder for the picture grid.")] = None,
+) -> None:
+    """Score a model's maps against physical truth, beside every trivial map."""
+    with _clear_errors(out):
+        from camvib.evaluation.maps import evaluate_maps, table
+
+        found = evaluate_maps(model, seed=seed, specimens=specimens, out=out, figures=figures)
+        typer.echo(table(found))
 
 
 def main() -> None:

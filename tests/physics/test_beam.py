@@ -88,7 +88,9 @@ def test_static_influence_is_reciprocal_and_exact(a: float, b: float, kappa: flo
     exact += near * far / beam.clamp_stiffness_nm_per_rad
     exact += max(0, near - hinge) * max(0, far - hinge) / beam.crack_stiffness_nm_per_rad(depth)
     assert there == pytest.approx(back, rel=1e-12)
-    assert there == pytest.approx(exact, rel=2e-4)
+    # A force inside an element is interpolated: near the clamp that error counts against the beam's own scale.
+    tip = beam.length_m**3 / (3 * beam.bending_stiffness_nm2)
+    assert there == pytest.approx(exact, rel=2e-4, abs=1e-7 * tip)
 
 
 @settings(deadline=None, max_examples=25)

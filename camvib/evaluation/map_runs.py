@@ -26,7 +26,7 @@ class MapRun:
         Of each fleet.
     baseline_draws : int
         Baselines of each recording, from different healthy recordings of its asset.
-    twin, synthetic_twin, classes, plain : MapTraining
+    twin, synthetic_twin, classes, synthetic_classes, plain : MapTraining
     """
 
     single_seeds: tuple[int, ...] = (101, 102, 103, 104, 105, 106)
@@ -35,7 +35,8 @@ class MapRun:
     baseline_draws: int = 3
     twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, widths=(32, 64, 96)))
     synthetic_twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=5))
-    classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=12))
+    classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=8))
+    synthetic_classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=5))
     plain: MapTraining = field(default_factory=lambda: MapTraining(epochs=10))
 
 
@@ -64,12 +65,13 @@ def train_map_models(
     def tell(name: str) -> Callable[[int, object, str], None]:
         return lambda epoch, network, losses: progress(f"{name}: epoch {epoch + 1}, {losses}")
 
-    classes = replace(run.classes, seed=seed)
+    twin, made, classes, made_classes, plain = (
+        replace(settings, seed=seed)
+        for settings in (run.twin, run.synthetic_twin, run.classes, run.synthetic_classes, run.plain)
+    )
     networks: dict[str, torch.nn.Module] = {
-        "plain": train_plain(data, replace(run.plain, seed=seed), tell("plain")),
-        "change": train_change(data, replace(run.twin, seed=seed), classes, tell("change")),
-        "change_no_twins": train_change_without_twins(
-            data, replace(run.synthetic_twin, seed=seed), classes, tell("change without twins")
-        ),
+        "plain": train_plain(data, plain, tell("plain")),
+        "change": train_change(data, twin, classes, tell("change")),
+        "change_no_twins": train_change_without_twins(data, made, made_classes, tell("change without twins")),
     }
     return save_networks(folder, networks, {"training": seed, **asdict(run)})

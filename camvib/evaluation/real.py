@@ -102,7 +102,7 @@ def evaluate_real(
     if real.known and real.known.reference_s:
         return _changes(real, real.known.reference_s, progress)
     plan = plan_folds(real, split, leaky)
-    recipe = recipe_for(name, [row["label"] for row in real.rows])
+    recipe = recipe_for(name, [row["label"] for row in real.rows], real.groups)
     read = read_entries(real, plan.used, progress)
     windows = _windows(real, read, recipe, plan, progress)
     folds = list(_window_folds(plan, windows))
@@ -119,7 +119,7 @@ def evaluate_real(
             bar.update(1)
         by_seed.append(_figures([one.judged for one in found], plan.pooled))
     bar.close()
-    result = _result(real, plan, by_seed, evidence, read, seeds)
+    result = _result(real, recipe, plan, by_seed, evidence, read)
     result["baselines"] = _baselines(windows, folds, plan.pooled)
     if recipe.life:
         result["unknown_score"] = life_scores(life)
@@ -240,7 +240,7 @@ def _baselines(windows: Windows, folds: list[Fold], pooled: bool) -> dict[str, A
 
 
 def _result(
-    real: RealSet, plan: Plan, by_seed: list[dict[str, Any]], evidence: Evidence, read: Read, seeds: int
+    real: RealSet, recipe: Recipe, plan: Plan, by_seed: list[dict[str, Any]], evidence: Evidence, read: Read
 ) -> dict[str, Any]:
     accuracy, macro_f1 = ([one[key] for one in by_seed] for key in ("accuracy", "macro_f1"))
     averaged = "all folds together" if plan.pooled else "mean over folds"
@@ -248,6 +248,7 @@ def _result(
         "name": real.name,
         "split": plan.name,
         "leaky": plan.leaky,
+        "network": recipe.fit.network,
         "accuracy": float(np.mean(accuracy)),
         "macro_f1": float(np.mean(macro_f1)),
         "worst_accuracy": min(accuracy),
@@ -256,7 +257,7 @@ def _result(
         "bands": evidence.bands(),
         "band_areas": evidence.band_areas(),
         "regions": evidence.regions(),
-        "seeds": seeds,
+        "seeds": len(by_seed),
         "by_seed": by_seed,
         "averaging": f"{averaged}, then mean over seeds; a {'window' if plan.by_window else 'recording'} is one case",
         "recordings": dict(Counter(real.rows[i]["label"] for i in read.entry)),

@@ -8,6 +8,7 @@ and frequency. A penalty on the class maps themselves makes the network say litt
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,11 +26,13 @@ class FitRecipe(BaseModel):
 
     `tilt_db` is the spread of a random smooth gain over frequency; `floor_db` the range of a random noise floor
     below the image's top; `mask` the greatest share of rows, and of columns, that is hidden; `sparsity` the weight
-    of the mean absolute class map in the loss.
+    of the mean absolute class map in the loss. `layers` says how the carrier bands of an envelope become one image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    network: Literal["place_cnn", "row_linear"] = "place_cnn"
+    layers: Literal["max", "mean"] = "max"
     widths: tuple[int, ...] = (16, 32, 32)
     kernel_rows: tuple[int, ...] = (5, 3, 3)
     waves: int = 4
@@ -73,19 +76,37 @@ class PlaceCnn(nn.Module):
         return output
 
 
+class RowLinear(nn.Module):
+    """One weight a row and class: the narrowest view that a class map can have.
+
+    Where classes differ in lines alone and bearings are few, whatever sees texture learns the bearing.
+    """
+
+    def __init__(self, classes: int, rows: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(classes, rows))
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, image: Tensor) -> Output:
+        """Classify images, (batch, rows, columns), standardised; the embedding is the mean spectrum."""
+        maps = self.weight[None, :, :, None] * image[:, None]
+        return Output(maps.mean(dim=(2, 3)) + self.bias, maps, image.mean(dim=2))
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A fitted network with the spread it was standardised with."""
 
-    network: PlaceCnn
+    network: nn.Module
     spread: float
+    recipe: FitRecipe
 
     def predict(self, layers_db: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Logits, maps and embeddings of images, (n, layers, rows, columns)."""
         parts = []
         with torch.inference_mode():
             for first in range(0, len(layers_db), 64):
-                flat = _level_free(layers_db[first : first + 64].max(axis=1))
+                flat = _level_free(_one_image(layers_db[first : first + 64], self.recipe))
                 output = self.network(torch.from_numpy((flat / self.spread).astype(np.float32)))
                 parts.append([value.numpy() for value in output])
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
@@ -97,8 +118,9 @@ def fit(
     """Fit on images (n, layers, rows, columns) with class indices; each class is drawn equally often."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    spread = float(_level_free(layers_db.max(axis=1)).std()) or 1.0
-    network = PlaceCnn(classes, recipe)
+    spread = float(_level_free(_one_image(layers_db, recipe)).std()) or 1.0
+    linear = recipe.network == "row_linear"
+    network = RowLinear(classes, layers_db.shape[2]) if linear else PlaceCnn(classes, recipe)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.steps)
     chance = 1.0 / np.bincount(targets, minlength=classes)[targets]
@@ -116,12 +138,12 @@ def fit(
         loss.backward()
         optimizer.step()
         schedule.step()
-    return Fitted(network.eval(), spread)
+    return Fitted(network.eval(), spread, recipe)
 
 
 def augmented(layers_db: NDArray[np.float32], recipe: FitRecipe, rng: np.random.Generator) -> NDArray[np.floating]:
     """Vary what a fault does not depend on; (n, layers, rows, columns) in dB → level-free (n, rows, columns)."""
-    image = _some_layers(layers_db, rng)
+    image = _some_layers(layers_db, recipe, rng)
     n, rows, columns = image.shape
     if recipe.tilt_db:
         curve = ndimage.gaussian_filter1d(rng.standard_normal((n, 2 * rows)), rows / 10, axis=1)[:, rows // 2 :][
@@ -141,14 +163,22 @@ def augmented(layers_db: NDArray[np.float32], recipe: FitRecipe, rng: np.random.
     return image
 
 
-def _some_layers(layers_db: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.floating]:
-    """Largest of a random choice of layers: which carrier band rings must not matter."""
+def _one_image(layers_db: NDArray[np.float32], recipe: FitRecipe) -> NDArray[np.float32]:
+    image: NDArray[np.float32] = layers_db.max(axis=1) if recipe.layers == "max" else layers_db.mean(axis=1)
+    return image
+
+
+def _some_layers(layers_db: NDArray[np.float32], recipe: FitRecipe, rng: np.random.Generator) -> NDArray[np.floating]:
+    """One image of a random choice of layers: which carrier band rings must not matter."""
     n, layers = layers_db.shape[:2]
     if layers == 1:
         return layers_db[:, 0].astype(np.float64)
     chosen = rng.random((n, layers)) < rng.uniform(2 / layers, 1, (n, 1))
     chosen[np.arange(n), rng.integers(layers, size=n)] = True
-    return np.where(chosen[:, :, None, None], layers_db, -np.inf).max(axis=1)
+    chosen = chosen[:, :, None, None]
+    if recipe.layers == "max":
+        return np.where(chosen, layers_db, -np.inf).max(axis=1)
+    return np.where(chosen, layers_db, 0.0).sum(axis=1) / chosen.sum(axis=1)
 
 
 def _level_free(image: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -137,7 +137,8 @@ def grouped_folds(
     with warnings.catch_warnings():
         # A label with fewer groups than folds is no mistake here: those entries stay in training.
         warnings.simplefilter("ignore", UserWarning)
-        folds = StratifiedGroupKFold(min(most, n_groups), shuffle=True, random_state=seed)
+        count = min(most, n_groups, max(2, int(np.unique(y, return_counts=True)[1].max())))
+        folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
         for train, test in folds.split(y, y, g):
             known = test[np.isin(y[test], y[train])]
             if len(known) and len(set(y[train])) > 1:

@@ -1,0 +1,183 @@
+"""Evaluation of measured recordings: leaks are refused, unknown folders work, changes and lines are named rightly."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camvib import catalog
+from camvib.errors import LabelsError, SplitError
+from camvib.evaluation import baselines, events, real_network
+from camvib.evaluation.bearing import name_line
+from camvib.evaluation.real import evaluate_real
+from camvib.evaluation.real_data import open_set
+from camvib.evaluation.real_images import ImageRecipe, images
+from camvib.evaluation.real_splits import plan_folds
+from camvib.evaluation.splits import grouped_folds
+from camvib.records import Recording
+
+RATE = 512.0
+
+
+def write_set(folder: Path, *, rates: tuple[float, ...] = (RATE,), columns: dict[str, Any] | None = None) -> Path:
+    """Tones in noise on four machines: ok at 40 Hz, worn with a second line at 120 Hz; no unit anywhere."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    rows = []
+    for number in range(16):
+        rate = rates[number % len(rates)]
+        t = np.arange(round(4 * rate)) / rate
+        worn = number % 2
+        samples = np.sin(2 * np.pi * 40 * t) + worn * np.sin(2 * np.pi * 120 * t) + 0.3 * rng.standard_normal(len(t))
+        np.savez(folder / f"r{number}.npz", vibration=samples.astype(np.float32), fs=rate)
+        rows.append(
+            {"file": f"r{number}.npz", "label": ("ok", "worn")[worn], "group": f"m{number // 4}", "oil": number % 3}
+            | (columns or {})
+        )
+    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+def recording(samples: np.ndarray, rate: float) -> Recording:
+    return Recording(samples.astype(np.float32), rate, "m/s2", "a", "made", "0" * 64)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = write_set(tmp_path_factory.mktemp("real") / "set", columns={"never seen": "x"})
+    return evaluate_real("foundry", folder, seeds=1, progress=False)
+
+
+def test_a_folder_in_no_catalog_is_evaluated_by_its_groups(result: dict[str, Any]) -> None:
+    assert result["split"] == "group:group"
+    assert result["leaky"] is False
+    assert result["accuracy"] == 1.0
+    assert result["macro_f1"] == 1.0
+    assert result["baselines"]["majority"]["accuracy"] == 0.5
+    assert result["recordings"] == {"ok": 8, "worn": 8}
+    assert any("state no unit" in note for note in result["notes"])
+
+
+def test_the_map_of_the_fault_lies_on_its_line(result: dict[str, Any]) -> None:
+    worn = [region for region in result["regions"] if region["label"] == "worn"]
+    assert all(110 < max(worn, key=lambda r: r["share"] * (r["fold"] == fold))["peak_hz"] < 130 for fold in (0,))
+
+
+def test_different_rates_are_brought_to_the_lowest_and_said(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", rates=(RATE, 2 * RATE))
+    found = evaluate_real("two-rates", folder, split="group:group", seeds=1, progress=False)
+    assert any("512 Hz (8), 1024 Hz (8): all resampled to 512 Hz" in note for note in found["notes"])
+
+
+def test_windows_at_random_are_refused_and_stamped_if_told(tmp_path: Path) -> None:
+    real = open_set("any", write_set(tmp_path / "set"), None, None, None)
+    with pytest.raises(SplitError, match="windows of one recording on both sides"):
+        plan_folds(real, "windows", False)
+    assert plan_folds(real, "windows", True).leaky
+    assert plan_folds(real, None, True).by_window
+
+
+def test_a_column_that_cuts_through_groups_is_refused(tmp_path: Path) -> None:
+    real = open_set("any", write_set(tmp_path / "set"), None, None, None)
+    with pytest.raises(SplitError, match="groups or files on both sides"):
+        plan_folds(real, "group:oil", False)
+    assert plan_folds(real, "group:oil", True).leaky
+    with pytest.raises(LabelsError, match="no column 'grease'"):
+        plan_folds(real, "group:grease", False)
+    with pytest.raises(SplitError, match="no split 'by-mood'"):
+        plan_folds(real, "by-mood", False)
+
+
+def test_the_loads_of_cwru_leak_and_its_sizes_do_not(shared_data: Path) -> None:
+    real = open_set("cwru", shared_data / "cwru", None, None, None)
+    with pytest.raises(SplitError, match="groups or files on both sides"):
+        plan_folds(real, "loads", False)
+    with pytest.raises(SplitError):
+        plan_folds(real, "group:load_hp", False)
+    honest = plan_folds(real, None, False)
+    assert honest.name == "leave-one-size-out"
+    assert [len(test) for _, test in honest.folds] == [9, 9, 9]
+
+
+def test_the_pumps_split_by_windows_is_refused(shared_data: Path) -> None:
+    real = open_set("pump_motor_kafeel", shared_data / "pump_motor_kafeel", None, None, None)
+    with pytest.raises(SplitError):
+        plan_folds(real, "windows", False)
+    assert not plan_folds(real, None, False).leaky
+
+
+def test_grouped_folds_test_each_entry_once_and_never_what_was_not_learned() -> None:
+    labels = ["a", "b"] * 6 + ["c", "c"]
+    groups = [f"g{i // 4}" for i in range(12)] + ["g9", "g9"]
+    folds = grouped_folds(labels, groups)
+    tested = sorted(int(i) for _, test in folds for i in test)
+    assert tested == list(range(12))  # c stands in one group: nothing could have been learned of it
+    assert all(not {groups[i] for i in train} & {groups[i] for i in test} for train, test in folds)
+    with pytest.raises(SplitError, match="one group only"):
+        grouped_folds(["a", "a", "b", "b"], ["1", "1", "2", "2"])
+
+
+def test_the_150_hz_tone_is_reported_lost_when_it_vanished(shared_data: Path) -> None:
+    found = evaluate_real("cantilever_shaker_ds4", shared_data / "cantilever_shaker_ds4", progress=False)
+    by_test = {name: [r for r in found["regions"] if r["recording"] == name] for name in ("test_1", "test_3")}
+    assert by_test["test_1"] == []
+    top = by_test["test_3"][0]
+    assert top["name"] == "LOSS"
+    assert top["sign"] == -1
+    assert top["low_hz"] < 150 < top["high_hz"]
+    assert top["low_hz"] >= 140
+    assert top["high_hz"] <= 160
+    assert top["start_s"] == pytest.approx(9.8, abs=0.3)
+    assert top["end_s"] > 19
+
+
+def test_a_steady_recording_has_not_changed_and_a_new_tone_is_a_gain() -> None:
+    t = np.arange(10 * 1000) / 1000
+    steady = np.sin(2 * np.pi * 60 * t) + 0.05 * np.random.default_rng(0).standard_normal(len(t))
+    assert events.changes(recording(steady, 1000.0), (0, 4)) == ()
+    top = events.changes(recording(steady + (t > 6) * np.sin(2 * np.pi * 200 * t), 1000.0), (0, 4))[0]
+    assert top.sign == 1
+    assert top.low_hz < 200 < top.high_hz
+    assert top.start_s == pytest.approx(6.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("hz", "name"), [(161.5, "BPFI"), (107.4, "BPFO"), (141.2, "2×BSF"), (29.95, "shaft")])
+def test_bearing_lines_of_the_cwru_rig_are_named(hz: float, name: str) -> None:
+    """29.95 and 161.5 Hz are measured in the file with 7 mil on the inner race at load 0."""
+    bearing = catalog.get("cwru").bearing
+    assert bearing is not None
+    assert name_line(hz, bearing, 1797 / 60) == name
+    assert name_line(20.5, bearing, 1797 / 60) == ""
+
+
+def test_the_envelope_image_shows_how_often_it_strikes_not_where_it_rings() -> None:
+    rate, strike_hz = 12000.0, 107.0
+    rng = np.random.default_rng(1)
+    for carrier in (1500.0, 3200.0):
+        t = np.arange(round(3 * rate)) / rate
+        since = t % (1 / strike_hz)
+        samples = np.exp(-since * 800) * np.sin(2 * np.pi * carrier * since) + 0.05 * rng.standard_normal(len(t))
+        recipe = ImageRecipe(window_s=2.0, fft_s=1.0, rows=256, columns=8, envelope=True, whiten=41)
+        made = images(recording(samples, rate), recipe, 2.0, 4)
+        mean = made.values_db.max(axis=1).mean(axis=(0, 2))
+        assert made.axes.centres().frequency_hz[mean.argmax()] % strike_hz == pytest.approx(0, abs=3) or (
+            made.axes.centres().frequency_hz[mean.argmax()] % strike_hz
+        ) == pytest.approx(strike_hz, abs=3)
+
+
+def test_features_but_rms_do_not_know_the_gain() -> None:
+    windows = np.random.default_rng(0).standard_normal((3, 4096))
+    one, ten = (baselines.window_features(gain * windows, 2000.0, {"low": (50.0, 200.0)}) for gain in (1.0, 10.0))
+    assert ten["rms"] - one["rms"] == pytest.approx(20.0)
+    for name in ("random_forest", "logistic_regression", "logistic_regression low"):
+        np.testing.assert_allclose(one[name], ten[name], atol=1e-6)
+
+
+def test_augmented_images_keep_their_shape_and_lose_their_level() -> None:
+    layers = np.random.default_rng(0).normal(-40, 5, (4, 3, 32, 16)).astype(np.float32)
+    recipe = real_network.FitRecipe(mask=0.0)
+    image = real_network.augmented(layers, recipe, np.random.default_rng(0))
+    assert image.shape == (4, 32, 16)
+    np.testing.assert_allclose(image.mean(axis=(1, 2)), 0, atol=1e-9)

@@ -159,6 +159,8 @@ def train(
             f"model {summary['model']}",
             err=str(json_file) == "-",
         )
+        if summary["left_out"]:
+            typer.secho(f"{summary['left_out']} recordings left out; why: {out / 'data.json'}", fg="yellow", err=True)
 
 
 def _settings(path: Path | None, **stages: dict[str, Any]) -> Settings:

@@ -21,6 +21,7 @@ from camvib.settings import Settings, SpectrogramSettings, home
 from camvib.spectrograms import spectrogram
 from camvib.store import Store
 from camvib.training import TrainingResult, train
+from camvib.training_data import open_labelled
 
 
 def train_tracked(folder: Path, out: Path, settings: Settings, *, track: bool = True, **options: Any) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def train_tracked(folder: Path, out: Path, settings: Settings, *, track: bool = 
     if not track:
         result = train(folder, out, settings, **options)
         return training_summary(result, None, str(result.model_dir))
+    declared = ("channel", "unit", "sampling_rate_hz", "group_column", "extra_columns")
+    open_labelled(folder, **{key: options[key] for key in declared if key in options})  # no run for a misspelt column
     run_id = tracking.run_of(out, folder, settings)
     result = tracking.tracked_training(folder, out, settings, run_id=run_id, **options)
     version = registry.register(run_id, result.model_dir)
@@ -45,6 +48,7 @@ def training_summary(result: TrainingResult, run_id: str | None, model: str) -> 
         "train_groups": list(result.train_groups),
         "test_groups": list(result.test_groups),
         "test_recordings": result.metrics["test_recordings"],
+        "left_out": result.metrics["left_out"],
         "recall": result.metrics["recall"],
         "run_id": run_id,
         "model": model,

@@ -262,6 +262,7 @@ def _conclude(
         "validation_groups": sorted(set(groups[split.validation])),
         "test_groups": sorted(set(groups[split.test])),
         "test_recordings": len(split.test),
+        "left_out": len(data.left_out),
         "data_digest": data.digest,
         "settings_digest": settings.digest(),
         "seed": settings.training.seed,

@@ -77,6 +77,32 @@ class TrainingData:
         return np.flatnonzero(np.isin(self.entry, recordings))
 
 
+def open_labelled(
+    folder: Path,
+    *,
+    channel: str | None = None,
+    unit: str | None = None,
+    sampling_rate_hz: float | None = None,
+    group_column: str | None = None,
+    extra_columns: bool = False,
+) -> LabelledSet:
+    """Read labels.csv, with what the catalog knows of the folder; no recording is read yet.
+
+    Raises
+    ------
+    LabelsError
+    """
+    known = catalog.find(folder)
+    return LabelledSet.load(
+        folder,
+        channel=channel or (known.channel if known else None),
+        unit=unit or (known.unit if known else None),
+        sampling_rate_hz=sampling_rate_hz,
+        group_column=group_column,
+        extra_columns=extra_columns or known is not None,
+    )
+
+
 def load_training_data(
     folder: Path,
     window_s: float | None,
@@ -91,14 +117,13 @@ def load_training_data(
     progress: bool,
 ) -> TrainingData:
     """Read, check and cut a labelled folder; see `camvib.training.train` for the parameters."""
-    known = catalog.find(folder)
-    labelled = LabelledSet.load(
+    labelled = open_labelled(
         folder,
-        channel=channel or (known.channel if known else None),
-        unit=unit or (known.unit if known else None),
+        channel=channel,
+        unit=unit,
         sampling_rate_hz=sampling_rate_hz,
         group_column=group_column,
-        extra_columns=extra_columns or known is not None,
+        extra_columns=extra_columns,
     )
     used, left_out = _read_all(labelled, resample_hz, progress)
     _check_alike([recording for _, recording in used], folder)

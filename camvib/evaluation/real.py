@@ -186,14 +186,15 @@ def _windows(real: RealSet, read: Read, recipe: Recipe, plan: Plan, progress: bo
     rate = read.recordings[0].sampling_rate_hz
     length = round(window_s * rate)
     bands = dict(real.known.bands) if real.known else {}
+    speeds = _relative_speeds(real, plan) if recipe.image.envelope else np.ones(len(real.rows))
     layers, starts, owner, features = [], [], [], []
     image_recipe = recipe.image.model_copy(update={"overlap": 0.0}) if plan.by_window else recipe.image
     short = 0
     for number, recording in enumerate(tqdm(read.recordings, desc="images", disable=not progress, delay=2)):
-        if len(recording.samples) < length:
+        if len(recording.samples) * min(1.0, speeds[read.entry[number]]) < length:
             short += 1
             continue
-        made = images(recording, image_recipe, window_s, most)
+        made = images(recording, image_recipe, window_s, most, speeds[read.entry[number]])
         first = np.minimum(np.round(made.start_s * rate).astype(int), len(recording.samples) - length)
         cut = np.stack([recording.samples[start : start + length] for start in first])
         layers.append(made.values_db)
@@ -302,7 +303,29 @@ def _is_healthy(label: str, real: RealSet) -> bool:
 
 def _shaft_hz(real: RealSet, plan: Plan) -> float:
     """Mean shaft speed of the recordings used; 0 where the set names none."""
-    if not real.known or not real.known.bearing:
-        return 0.0
-    rpm = real.column(real.known.bearing.shaft_hz_column)
-    return float(np.mean([float(rpm[i]) for i in plan.used])) / 60
+    column = _speed_column(real)
+    return float(np.mean([float(real.rows[i][column]) for i in plan.used])) / 60 if column else 0.0
+
+
+def _relative_speeds(real: RealSet, plan: Plan) -> NDArray[np.floating]:
+    """Shaft speed of each row over the mean; 1 where the set names none."""
+    column, mean = _speed_column(real), 60 * _shaft_hz(real, plan)
+    if not column:
+        return np.ones(len(real.rows))
+    note = f"frequency axis of the envelope at the mean shaft speed, {mean:.4g} rpm, by column {column}"
+    if note not in real.notes:
+        real.notes.append(note)
+    return np.array([float(row[column] or mean) / mean for row in real.rows])
+
+
+def _speed_column(real: RealSet) -> str:
+    """Column of the shaft speed in rpm, named by the catalog or beginning with rpm; numbers in all rows, or none."""
+    bearing = real.known.bearing if real.known else None
+    names = [bearing.shaft_hz_column] if bearing else [name for name in real.rows[0] if name.lower().startswith("rpm")]
+    for name in names:
+        try:
+            if all(float(row[name]) > 0 for row in real.rows):
+                return name
+        except (KeyError, ValueError):
+            continue
+    return ""

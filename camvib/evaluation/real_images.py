@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 from scipy.signal import butter, hilbert, resample_poly, sosfiltfilt
 
+from camvib.errors import SignalError
 from camvib.records import Recording
 from camvib.settings import SpectrogramSettings
 from camvib.spectrograms import Axes, SpectrogramLayer
@@ -61,11 +62,28 @@ class Images(NamedTuple):
     axes: Axes
 
 
-def images(recording: Recording, recipe: ImageRecipe, window_s: float, most: int) -> Images:
-    """Cut a recording into at most `most` windows, evenly spread, and make their images."""
+def images(recording: Recording, recipe: ImageRecipe, window_s: float, most: int, speed: float = 1.0) -> Images:
+    """Cut a recording into at most `most` windows, evenly spread, and make their images.
+
+    Parameters
+    ----------
+    recording : Recording
+    recipe : ImageRecipe
+    window_s : float
+    most : int
+    speed : float
+        Shaft speed relative to the reference speed that the frequency axis is written for: lines that go with the
+        shaft then stand in the same row at every speed.
+    """
     rate, layers = _waveforms(recording, recipe)
-    layer = _layer(recipe, window_s, rate)
+    layer = _layer(recipe, window_s, rate / speed)
     last = layers.shape[1] - layer.n
+    if last < 0:
+        raise SignalError(
+            f"{recording.source}: {recording.duration_s:g} s at {speed:.3g} of the reference speed does not fill a "
+            f"window of {window_s:g} s",
+            "Record longer",
+        )
     count = max(1, min(most, 1 + int(last / max(1.0, (1 - recipe.overlap) * layer.n))))
     starts = np.linspace(0, last, count).round().astype(int) if count > 1 else np.zeros(1, int)
     cut = np.stack([layers[:, start : start + layer.n] for start in starts]).reshape(-1, layer.n)

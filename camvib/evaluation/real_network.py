@@ -26,7 +26,8 @@ class FitRecipe(BaseModel):
 
     `tilt_db` is the spread of a random smooth gain over frequency; `floor_db` the range of a random noise floor
     below the image's top; `mask` the greatest share of rows, and of columns, that is hidden; `sparsity` the weight
-    of the mean absolute class map in the loss. `layers` says how the carrier bands of an envelope become one image.
+    of the mean absolute class map in the loss; `speed_jitter` the greatest relative stretch of a linear frequency
+    axis that begins near 0: bearings slip, and a nominal speed is not the true one. `layers` says how the carrier bands of an envelope become one image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class FitRecipe(BaseModel):
     floor_db: tuple[float, float] | None = (15.0, 50.0)
     mask: float = 0.2
     sparsity: float = 0.1
+    speed_jitter: float = 0.0
 
 
 class PlaceCnn(nn.Module):
@@ -145,6 +147,9 @@ def augmented(layers_db: NDArray[np.float32], recipe: FitRecipe, rng: np.random.
     """Vary what a fault does not depend on; (n, layers, rows, columns) in dB → level-free (n, rows, columns)."""
     image = _some_layers(layers_db, recipe, rng)
     n, rows, columns = image.shape
+    if recipe.speed_jitter:
+        stretch = 1 + rng.uniform(-recipe.speed_jitter, recipe.speed_jitter, n)
+        image = np.stack([_stretched(one, by) for one, by in zip(image, stretch, strict=True)])
     if recipe.tilt_db:
         curve = ndimage.gaussian_filter1d(rng.standard_normal((n, 2 * rows)), rows / 10, axis=1)[:, rows // 2 :][
             :, :rows
@@ -179,6 +184,14 @@ def _some_layers(layers_db: NDArray[np.float32], recipe: FitRecipe, rng: np.rand
     if recipe.layers == "max":
         return np.where(chosen, layers_db, -np.inf).max(axis=1)
     return np.where(chosen, layers_db, 0.0).sum(axis=1) / chosen.sum(axis=1)
+
+
+def _stretched(image: NDArray[np.floating], by: float) -> NDArray[np.floating]:
+    """Read rows at other places, by linear interpolation; beyond the last row it holds."""
+    at = np.minimum(np.arange(len(image)) * by, len(image) - 1.0)
+    low = np.minimum(at.astype(int), len(image) - 2)
+    part = (at - low)[:, None]
+    return (1 - part) * image[low] + part * image[low + 1]
 
 
 def _level_free(image: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -36,7 +36,8 @@ _NARROW = FitRecipe(
 _FEW_GROUPS = 5
 
 _BEARING = Recipe(
-    image=ImageRecipe(window_s=2.0, fft_s=1.0, rows=256, columns=8, envelope=True, whiten=41), fit=_NARROW
+    image=ImageRecipe(window_s=2.0, fft_s=1.0, rows=256, columns=8, envelope=True, whiten=41),
+    fit=_NARROW.model_copy(update={"speed_jitter": 0.02}),  # bearings slip by one to two per cent
 )
 
 _RECIPES = {

@@ -143,8 +143,9 @@ class SpectrogramLayer(nn.Module):
 
 
 def window_length_s(durations_s: list[float]) -> float:
-    """Choose the window: the shortest recording but for the odd broken one, at most 4 s."""
-    return float(min(MAX_WINDOW_S, np.quantile(durations_s, 0.05, method="lower")))
+    """Choose the window: the shortest recording, at most 4 s; a few much shorter ones do not count."""
+    typical = np.quantile(durations_s, 0.05, method="lower")
+    return float(min(MAX_WINDOW_S, *(duration for duration in durations_s if duration >= 0.8 * typical)))
 
 
 def spectrogram(recording: Recording, settings: SpectrogramSettings) -> Spectrogram:

@@ -97,3 +97,4 @@ def test_the_spectrogram_of_a_segment_has_the_times_of_the_file() -> None:
 def test_one_broken_recording_does_not_choose_the_window() -> None:
     assert window_length_s([0.001] + [3.0] * 99) == 3.0
     assert window_length_s([60.0] * 10) == 4.0
+    assert window_length_s([1.019, 1.0206] + [1.05] * 78) == 1.019

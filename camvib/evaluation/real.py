@@ -66,6 +66,7 @@ def evaluate_real(
     leaky: bool = False,
     unit: str | None = None,
     channel: str | None = None,
+    recipe: Recipe | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Train on one side of a split of a real set and measure on the other.
@@ -83,6 +84,8 @@ def evaluate_real(
         Allow a split that leaks; the result is stamped.
     unit, channel : str, optional
         For files that do not say; an unknown unit counts as arbitrary, and of several channels the first is taken.
+    recipe : Recipe, optional
+        Images and network instead of the set's own.
     progress : bool
 
     Returns
@@ -102,7 +105,7 @@ def evaluate_real(
     if real.known and real.known.reference_s:
         return _changes(real, real.known.reference_s, progress)
     plan = plan_folds(real, split, leaky)
-    recipe = recipe_for(name, [row["label"] for row in real.rows], real.groups)
+    recipe = recipe or recipe_for(name, [row["label"] for row in real.rows], real.groups)
     read = read_entries(real, plan.used, progress)
     windows = _windows(real, read, recipe, plan, progress)
     folds = list(_window_folds(plan, windows))

@@ -27,7 +27,8 @@ class FitRecipe(BaseModel):
     `tilt_db` is the spread of a random smooth gain over frequency; `floor_db` the range of a random noise floor
     below the image's top; `mask` the greatest share of rows, and of columns, that is hidden; `sparsity` the weight
     of the mean absolute class map in the loss; `speed_jitter` the greatest relative stretch of a linear frequency
-    axis that begins near 0: bearings slip, and a nominal speed is not the true one. `layers` says how the carrier bands of an envelope become one image.
+    axis that begins near 0: bearings slip, and a nominal speed is not the true one. `layers` says how the carrier
+    bands of an envelope become one image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -148,8 +149,8 @@ def augmented(layers_db: NDArray[np.float32], recipe: FitRecipe, rng: np.random.
     image = _some_layers(layers_db, recipe, rng)
     n, rows, columns = image.shape
     if recipe.speed_jitter:
-        stretch = 1 + rng.uniform(-recipe.speed_jitter, recipe.speed_jitter, n)
-        image = np.stack([_stretched(one, by) for one, by in zip(image, stretch, strict=True)])
+        stretch = np.asarray(1 + rng.uniform(-recipe.speed_jitter, recipe.speed_jitter, n))
+        image = np.stack([_stretched(image[k], float(stretch[k])) for k in range(n)])
     if recipe.tilt_db:
         curve = ndimage.gaussian_filter1d(rng.standard_normal((n, 2 * rows)), rows / 10, axis=1)[:, rows // 2 :][
             :, :rows

@@ -45,8 +45,8 @@ class ChangeOutput(NamedTuple):
 class ClassMaps(nn.Module):
     """Votes of the cells on what the change means.
 
-    It sees the change and nothing else of the recording: whatever it goes by shows in the change map. A
-    classifier that sees the image as well can go by what is not in its own map.
+    It sees the change and nothing else of the recording, so that what it goes by is in the change map, if
+    faintly. A classifier that sees the image as well can go by what is not in its map at all.
 
     Parameters
     ----------

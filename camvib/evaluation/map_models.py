@@ -126,7 +126,7 @@ def explain(network: ChangeCnn, data: MapData, classes: NDArray[np.integer], *, 
         for first in range(0, len(data), batch_size):
             rows = np.arange(first, min(first + batch_size, len(data)))
             output = network(*tensors(data, rows))
-            total = output.maps.mean(dim=(2, 3)) + network.classes.bias
+            total = output.maps.double().mean(dim=(2, 3)) + network.classes.bias
             worst = max(worst, float((total - output.logits).abs().max()))
             chosen = output.maps[torch.arange(len(rows)), torch.from_numpy(classes[rows])]
             parts.append([value.numpy() for value in (output.logits, chosen, output.change.probability)])

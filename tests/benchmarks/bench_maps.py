@@ -24,7 +24,6 @@ from camvib.evaluation.maps import evaluate_maps
 RESULTS = Path(__file__).parent / "results" / "maps.json"
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SEALED = {0: 9001, 1: 9011, 2: 9021}
-SPECIMENS = 40
 
 
 def over_seeds(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -56,6 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--training", type=int, nargs="+", default=list(SEALED), choices=list(SEALED))
     parser.add_argument("--models", type=Path, default=Path(".camvib/maps"))
+    parser.add_argument("--specimens", type=int, default=40)
+    parser.add_argument("--deletions", type=int, default=40)
+    parser.add_argument("--learn", type=int, default=800)
     given = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     results = []
@@ -64,7 +66,8 @@ def main() -> None:
         if not (folder / DESCRIPTION).is_file():
             train_map_models(folder, seed=training)
         figures = IMAGES if training == given.training[0] else None
-        results.append(evaluate_maps(folder, seed=SEALED[training], specimens=SPECIMENS, figures=figures))
+        sizes = {"specimens": given.specimens, "deletions": given.deletions, "learn": given.learn}
+        results.append(evaluate_maps(folder, seed=SEALED[training], figures=figures, **sizes))
     RESULTS.write_text(json.dumps({**results[0], "over_seeds": over_seeds(results)}, indent=1) + "\n")
 
 

@@ -251,7 +251,7 @@ def fit(
     loss: Callable[[NDArray[np.integer]], Tensor],
 ) -> Iterator[tuple[int, float]]:
     """Minimise `loss` of batches of row numbers below `size`; after each epoch, yields its number and mean loss."""
-    steps = size // settings.batch_size
+    steps = max(1, size // settings.batch_size)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.15

@@ -54,7 +54,7 @@ def window_features(
     for name, (low, high) in bands.items():
         inside = _db(power[:, (hz >= low) & (hz <= high)])
         if inside.shape[1]:
-            found[f"logistic_regression {name}"] = inside - inside.mean(axis=1, keepdims=True)
+            found[f"logistic_regression_{name}"] = inside - inside.mean(axis=1, keepdims=True)
     return found
 
 

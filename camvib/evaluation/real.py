@@ -213,7 +213,7 @@ def _windows(real: RealSet, read: Read, recipe: Recipe, plan: Plan, progress: bo
     joined = {key: np.concatenate([part[key] for part in features]) for key in features[0]}
     values = np.concatenate(layers)
     if recipe.image.envelope:
-        joined["random_forest envelope"] = values.max(axis=1).mean(axis=2)
+        joined["random_forest_envelope"] = values.max(axis=1).mean(axis=2)
     label = np.array([real.rows[i]["label"] for i in entry])
     case = np.arange(len(case)) if plan.by_window else case
     return Windows(values, case, label, entry, np.concatenate(starts), joined, made.axes)

@@ -83,7 +83,7 @@ def cwru_shortcuts(data: Path) -> dict[str, dict[str, float]]:
         return spectrum[(hz >= low) & (hz <= high)]
 
     return {
-        kind: {
+        kind.replace(", ", "_").replace(" ", "_").lower(): {
             "line_db": float(level(one, 4100, 4300).max() - np.median(level(one, 3900, 4500))),
             "edge_db": float(level(one, 5800, 6000).mean() - level(one, 5000, 5500).mean()),
         }

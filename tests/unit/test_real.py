@@ -171,7 +171,7 @@ def test_features_but_rms_do_not_know_the_gain() -> None:
     windows = np.random.default_rng(0).standard_normal((3, 4096))
     one, ten = (baselines.window_features(gain * windows, 2000.0, {"low": (50.0, 200.0)}) for gain in (1.0, 10.0))
     assert ten["rms"] - one["rms"] == pytest.approx(20.0)
-    for name in ("random_forest", "logistic_regression", "logistic_regression low"):
+    for name in ("random_forest", "logistic_regression", "logistic_regression_low"):
         np.testing.assert_allclose(one[name], ten[name], atol=1e-6)
 
 

@@ -22,7 +22,7 @@ from camvib.evaluation.real_data import Read, RealSet, open_set, read_entries
 from camvib.evaluation.real_evidence import Evidence, life_scores
 from camvib.evaluation.real_images import images
 from camvib.evaluation.real_recipes import Recipe, recipe_for
-from camvib.evaluation.real_splits import Plan, plan_folds
+from camvib.evaluation.real_splits import Plan, check_content, plan_folds
 from camvib.inference import HEALTHY_WORDS
 from camvib.spectrograms import Axes, window_length_s
 
@@ -107,6 +107,7 @@ def evaluate_real(
     plan = plan_folds(real, split, leaky)
     recipe = recipe or recipe_for(name, [row["label"] for row in real.rows], real.groups)
     read = read_entries(real, plan.used, progress)
+    plan = check_content(plan, read.entry.tolist(), [one.id for one in read.recordings], leaky)
     windows = _windows(real, read, recipe, plan, progress)
     folds = list(_window_folds(plan, windows))
     classes = _classes(windows.label, real)

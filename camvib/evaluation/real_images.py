@@ -23,6 +23,7 @@ from camvib.spectrograms import Axes, SpectrogramLayer
 ENVELOPE_TOP_HZ = 500.0  # three to four strikes of the fastest usual bearing fault at shaft speeds around 30 Hz
 LEAST_CARRIER_HZ = 500.0
 MOST_CARRIER_HZ = 6000.0
+MOST_ENVELOPE_S = 60.0  # of a longer recording the rest is not looked at
 
 
 class ImageRecipe(BaseModel):
@@ -104,10 +105,10 @@ def carrier_bands(sampling_rate_hz: float) -> list[tuple[float, float]]:
 
 
 def _waveforms(recording: Recording, recipe: ImageRecipe) -> tuple[float, NDArray[np.float32]]:
-    samples = np.asarray(recording.samples, np.float64)
-    if not recipe.envelope:
-        return recording.sampling_rate_hz, samples.astype(np.float32)[None]
     rate = recording.sampling_rate_hz
+    if not recipe.envelope:
+        return rate, np.asarray(recording.samples, np.float32)[None]
+    samples = np.asarray(recording.samples[: round(MOST_ENVELOPE_S * rate)], np.float64)
     step = max(1, int(rate / (2.4 * ENVELOPE_TOP_HZ)))
     found = []
     for band in carrier_bands(rate):

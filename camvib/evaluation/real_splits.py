@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,39 @@ def plan_folds(real: RealSet, split: str | None, leaky: bool) -> Plan:
     return plan
 
 
+def check_content(plan: Plan, entry: Sequence[int], ids: Sequence[str], leaky: bool) -> Plan:
+    """Find copies: the same recording under two names, on both sides of a fold.
+
+    Parameters
+    ----------
+    plan : Plan
+    entry, ids : sequence
+        Entry, and `Recording.id`, of each recording read.
+    leaky : bool
+        Stamp the plan instead of refusing it.
+
+    Raises
+    ------
+    SplitError
+        There are copies, and `leaky` is False.
+    """
+    if plan.by_window:
+        return plan
+    for train, test in plan.folds:
+        sides = [
+            {one for one, of in zip(ids, entry, strict=True) if of in set(side.tolist())} for side in (train, test)
+        ]
+        copies = sides[0] & sides[1]
+        if copies and not leaky:
+            raise SplitError(
+                f"split {plan.name!r}: {len(copies)} recordings stand on both sides under two names; {_WHY}",
+                "Remove the copies from labels.csv, or --leaky to see what they hide: the result is stamped",
+            )
+        if copies:
+            return replace(plan, leaky=True)
+    return plan
+
+
 def _plan(real: RealSet, split: str | None) -> Plan:
     labels = [row["label"] for row in real.rows]
     if split == WINDOWS:
@@ -101,7 +135,7 @@ def _plan(real: RealSet, split: str | None) -> Plan:
 
 
 def _stamped(real: RealSet, plan: Plan) -> Plan:
-    return Plan(plan.name, plan.folds, bool(_shared(real, plan)), plan.by_window, plan.pooled, plan.why)
+    return replace(plan, leaky=bool(_shared(real, plan)))
 
 
 def _shared(real: RealSet, plan: Plan) -> set[str]:

@@ -90,6 +90,13 @@ def test_a_column_that_cuts_through_groups_is_refused(tmp_path: Path) -> None:
         plan_folds(real, "by-mood", False)
 
 
+def test_a_copy_under_another_name_in_another_group_is_found(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set")
+    (folder / "r15.npz").write_bytes((folder / "r1.npz").read_bytes())
+    with pytest.raises(SplitError, match="1 recordings stand on both sides under two names"):
+        evaluate_real("copies", folder, seeds=1, progress=False)
+
+
 def test_the_loads_of_cwru_leak_and_its_sizes_do_not(shared_data: Path) -> None:
     real = open_set("cwru", shared_data / "cwru", None, None, None)
     with pytest.raises(SplitError, match="groups or files on both sides"):

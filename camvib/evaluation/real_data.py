@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -80,7 +82,9 @@ def open_set(name: str, folder: Path, channel: str | None, unit: str | None, spl
     known, folder = catalog.load_catalog().get(name), Path(folder)
     notes: list[str] = []
     if known and known.archive and (folder / known.archive).is_file():
-        folder = catalog.fetch(name, Path(tempfile.mkdtemp(prefix=f"camvib-{name}-")), folder)
+        unpacked = Path(tempfile.mkdtemp(prefix=f"camvib-{name}-"))
+        atexit.register(shutil.rmtree, unpacked, ignore_errors=True)
+        folder = catalog.fetch(name, unpacked, folder)
     if not known and not channel:
         channel = _first_channel(folder, notes)
     loaded = LabelledSet.load(

@@ -8,7 +8,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint bench clean help
+.PHONY: setup demo test lint bench-maps clean help
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ lint: $(STAMP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff format --check camvib pipelines tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-maps: $(STAMP)  ## Train the map networks and score their maps against simulated truth (an hour)
+	$(BIN)/python tests/benchmarks/bench_maps.py
 
 clean:  ## Remove what make made
 	rm -rf .venv build *.egg-info camvib-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

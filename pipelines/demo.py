@@ -8,6 +8,7 @@ from camvib.pipelines.diagnose import diagnose
 from camvib.pipelines.train import train
 
 from camvib import registry
+from camvib.settings import SpectrogramSettings
 
 INBOX_RECORDINGS = 40
 
@@ -28,6 +29,14 @@ def fill_inbox(out: Path, recordings: int, seed: int) -> Path:
     return write_inbox(out, recordings, seed)
 
 
+@task(name="draw spectrograms")
+def draw_spectrograms(folder: Path, out: Path) -> int:
+    """Write a PNG with axes for every recording that can be read."""
+    from camvib.jobs import export_spectrograms
+
+    return len(export_spectrograms(folder, out, SpectrogramSettings())[0])
+
+
 @flow(name="camvib-demo", log_prints=True)
 def demo(
     out: Path,
@@ -39,6 +48,7 @@ def demo(
     """Train on one fleet and diagnose another, of specimens that the training never saw."""
     fleet = simulate(out / "fleet", recordings, seed)
     inbox = fill_inbox(out / "inbox", inbox_recordings, seed + 1)
+    draw_spectrograms(inbox, out / "spectrograms")
     trained = train(fleet, out / "run", settings, options={"rig": "cantilever"})
     report = out / "report.html"
     # This demo's own version: another model may be the champion here.
@@ -56,6 +66,7 @@ def run_demo(out: Path, recordings: int = 800, seed: int = 0, **options: Any) ->
         f"recordings of {len(trained['test_groups'])} specimens that the training never saw\n"
         f"model    {registry.NAME} version {trained['version']} ({trained['alias']})\n"
         f"inbox    {found['recordings']} recordings, {found['new']} new: {verdicts}\n"
+        f"images   {out / 'spectrograms'}\n"
         f"report   {summary['report']}"
     )
     return summary

@@ -31,6 +31,8 @@ def test_demo_joins_the_whole_path(plant: Path, tmp_path: Path) -> None:
     training, diagnosis = summary["training"], summary["diagnosis"]
     assert diagnosis["new"] == diagnosis["recordings"] == sum(diagnosis["verdicts"].values()) == 7
     assert diagnosis["verdicts"]["refused"] >= 3
+    # All but the file that was cut short while it was copied.
+    assert len(list((tmp_path / "spectrograms").glob("*.png"))) == 6
     assert set(training["train_groups"]).isdisjoint(training["test_groups"])
     assert (registry.resolve(f"models:/camvib/{training['version']}") / "model.json").is_file()
     assert (tmp_path / "report.html").as_uri() in published("camvib-report")

@@ -25,8 +25,12 @@ def test_two_scheduled_runs_come_and_the_second_finds_nothing_new(plant: Path) -
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PREFECT_RUNNER_POLL_FREQUENCY": "2"},
+        start_new_session=True,
+        # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    watchdog = threading.Timer(150, process.kill)
+    # The whole group: a flow run that outlived its parent would hold the pipe open for ever.
+    watchdog = threading.Timer(240, os.killpg, (process.pid, signal.SIGKILL))
     watchdog.start()
     assert process.stdout is not None
     lines, found = [], []

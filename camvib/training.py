@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from camvib import calibration
-from camvib.errors import CamvibError, ModelError, SplitError
+from camvib.errors import CamvibError, SplitError
 from camvib.evaluation.classification import classification_figures
 from camvib.evaluation.splits import Split, group_split
 from camvib.fitting import OnEpoch, fit_network
@@ -151,19 +151,6 @@ def _result(out: Path, metrics: dict[str, Any]) -> TrainingResult:
         data_digest=metrics["data_digest"],
         metrics=metrics,
     )
-
-
-def load_result(out: Path) -> TrainingResult:
-    """Read the result of a finished training from its run folder.
-
-    Raises
-    ------
-    ModelError
-        The training has not finished, or this is no run folder.
-    """
-    if not (out / "metrics.json").is_file():
-        raise ModelError(f"{out}: no finished training here", "Run 'camvib train' with this --out again: it resumes")
-    return _result(out, json.loads((out / "metrics.json").read_text()))
 
 
 def _describe_run(out: Path, data: TrainingData, settings: Settings, split: Split) -> None:

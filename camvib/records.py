@@ -154,6 +154,23 @@ class ActivationMap:
         return float(self.values.mean()) + self.bias
 
 
+@dataclass(frozen=True, eq=False)
+class ChangeMap:
+    """What changed against the asset's healthy baseline.
+
+    Attributes
+    ----------
+    values : ndarray, shape (rows, columns)
+        Probability that power rose by more than 6 dB less the probability that it fell by as much, −1 to 1.
+    frequency_hz, time_s : ndarray
+        Centres of the cells; time within the file.
+    """
+
+    values: NDArray[np.floating]
+    frequency_hz: NDArray[np.floating]
+    time_s: NDArray[np.floating]
+
+
 @dataclass(frozen=True)
 class Region:
     """A box around connected cells that speak for (+1) or against (-1) the label.
@@ -226,6 +243,8 @@ class Evidence:
         Smallest and largest sample in each of k equal stretches of the recording.
     spectrum_hz, spectrum_db : ndarray, shape (m,)
         Welch power spectrum, 10 log10, re 1 unit squared per hertz.
+    change : ChangeMap, optional
+        Where the model compares with the asset's baseline.
     """
 
     spectrogram: Spectrogram
@@ -234,3 +253,4 @@ class Evidence:
     waveform_high: NDArray[np.floating]
     spectrum_hz: NDArray[np.floating]
     spectrum_db: NDArray[np.floating]
+    change: ChangeMap | None = None

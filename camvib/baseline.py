@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ def level_free(images_db: NDArray[np.floating]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Healthy spectrum of one asset.
+    """Healthy spectrum of one asset; or one each of many recordings, (n, rows), to go through a network together.
 
     Attributes
     ----------
@@ -36,23 +38,36 @@ class Baseline:
     spread_db: NDArray[np.float32]
     recordings: int
 
+    @cached_property
+    def digest(self) -> str:
+        """Name of these values, 12 hexadecimal digits."""
+        values = (np.ascontiguousarray(v, np.float32).tobytes() for v in (self.mean_db, self.spread_db))
+        return hashlib.sha256(b"".join(values)).hexdigest()[:12]
+
     @classmethod
-    def of(cls, images_db: NDArray[np.floating]) -> Baseline:
-        """Make it from healthy images of one asset, shape (recordings, rows, columns), in dB.
+    def of(cls, images_db: NDArray[np.floating], recordings: int | None = None) -> Baseline:
+        """Make it from healthy images of one asset, shape (n, rows, columns), in dB.
+
+        Parameters
+        ----------
+        images_db : ndarray
+        recordings : int, optional
+            How many recordings the images are windows of; by default each is a recording.
 
         Raises
         ------
         SignalError
-            Fewer than `MIN_RECORDINGS` images, or values that are not finite.
+            Fewer than `MIN_RECORDINGS` recordings, or values that are not finite.
         """
-        if len(images_db) < MIN_RECORDINGS or not np.isfinite(images_db).all():
+        recordings = len(images_db) if recordings is None else recordings
+        if recordings < MIN_RECORDINGS or not np.isfinite(images_db).all():
             raise SignalError(
-                f"a healthy baseline from {len(images_db)} recordings, "
+                f"a healthy baseline from {recordings} recordings, "
                 f"{np.count_nonzero(~np.isfinite(images_db))} cells not finite",
                 f"Give {MIN_RECORDINGS} or more intact recordings of the healthy asset; {USUAL_RECORDINGS} are usual",
             )
         flat = level_free(images_db)
-        return cls(flat.mean(axis=(0, 2)), flat.std(axis=(0, 2)), len(images_db))
+        return cls(flat.mean(axis=(0, 2)), flat.std(axis=(0, 2)), recordings)
 
 
 def leave_one_out(

@@ -16,7 +16,6 @@ from camvib.errors import CamvibError
 
 if TYPE_CHECKING:
     from camvib.diagnosis import Batch
-    from camvib.settings import Settings
 
 app = typer.Typer(
     name="camvib",
@@ -117,7 +116,9 @@ def train(
     group: Annotated[str | None, typer.Option("--group-column", help="Column to split by instead of group.")] = None,
     healthy: Annotated[str | None, typer.Option(help="Label of the healthy condition.")] = None,
     head: Annotated[str | None, typer.Option(help="naive, conv1x1, softmax, or sigmoid for joint faults.")] = None,
-    network: Annotated[str | None, typer.Option(help="gap_cnn, or cnn_fc to compare with.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="gap_cnn, change_cnn (asks for baselines), or cnn_fc to compare with.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     window_s: Annotated[float | None, typer.Option("--window", help="Window length in s.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
@@ -130,8 +131,9 @@ def train(
     """Train on a labelled folder; the accuracy printed is that of groups it never saw."""
     with _clear_errors(json_file):
         from camvib.jobs import train_tracked
+        from camvib.settings import Settings
 
-        chosen = _settings(
+        chosen = Settings.load(
             settings,
             training={"epochs": epochs, "seed": seed},
             model={"head": head, "name": network},
@@ -161,23 +163,6 @@ def train(
         )
         if summary["left_out"]:
             typer.secho(f"{summary['left_out']} recordings left out; why: {out / 'data.json'}", fg="yellow", err=True)
-
-
-def _settings(path: Path | None, **stages: dict[str, Any]) -> Settings:
-    """Settings file with what was given on the command line laid over it."""
-    from pydantic import ValidationError
-
-    from camvib.errors import SettingsError
-    from camvib.settings import Settings
-
-    chosen = Settings.load(path).model_dump()
-    for stage, values in stages.items():
-        chosen[stage].update({key: value for key, value in values.items() if value is not None})
-    try:
-        return Settings.model_validate(chosen)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SettingsError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "See camvib train --help") from error
 
 
 @app.command()
@@ -262,11 +247,12 @@ def spectrogram(
     """Draw spectrogram images with axes in seconds and hertz."""
     with _clear_errors():
         from camvib.jobs import export_spectrograms
+        from camvib.settings import Settings
 
         written, failed = export_spectrograms(
             path,
             out,
-            _settings(settings).spectrogram,
+            Settings.load(settings).spectrogram,
             channel=channel,
             unit=unit,
             sampling_rate_hz=sampling_rate,

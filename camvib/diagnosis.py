@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import welch
 from tqdm import tqdm
 
+from camvib.baseline import MIN_RECORDINGS, Baseline
 from camvib.cam import check_add_up, contrast, regions
 from camvib.datasets import Entry, expand, recordings
 from camvib.errors import CamvibError
@@ -21,6 +24,7 @@ from camvib.inference import Model, Prediction, load_model
 from camvib.quality import check, resample
 from camvib.records import (
     ActivationMap,
+    ChangeMap,
     Diagnosis,
     Evidence,
     Finding,
@@ -34,6 +38,7 @@ from camvib.rigs import name_region
 from camvib.spectrograms import Axes
 from camvib.store import Store
 
+BASELINE_COMMAND = "camvib baseline HEALTHY_RECORDINGS --model MODEL"
 WAVEFORM_POINTS = 800
 SPECTRUM_POINTS = 800
 SPECTROGRAM_COLUMNS = 512
@@ -60,6 +65,8 @@ def diagnose(
     unit: str | None = None,
     sampling_rate_hz: float | None = None,
     allow_resample: bool = False,
+    asset: str = "",
+    baseline_command: str = BASELINE_COMMAND,
     progress: bool = True,
 ) -> Batch:
     """Diagnose every recording in files and folders that this model has not diagnosed yet.
@@ -76,27 +83,31 @@ def diagnose(
         Declared for files that do not say it themselves.
     allow_resample : bool
         Bring recordings to the model's sampling rate instead of refusing them.
+    asset : str
+        The asset of recordings that name none themselves.
+    baseline_command : str
+        What learns baselines for this model and store: the remedy where one is missing.
     progress : bool
         Show a progress bar when it takes longer than 2 s.
 
     Returns
     -------
     Batch
-        A recording that cannot be read or judged is refused, with reason and remedy; the rest goes on.
+        A recording that cannot be read or judged is refused, with reason and remedy; the rest goes on. So is one
+        without a healthy baseline of its asset, if the model compares with it.
     """
     if not isinstance(model, Model):
         model = load_model(model)
-    digest = f"{model.settings.diagnosis.digest()}{'-resample' if allow_resample else ''}"
+    ledger = _Ledger(store, model, allow_resample, asset, baseline_command)
     listed, wrong = _list(paths, {"channel": channel, "unit": unit, "sampling_rate_hz": sampling_rate_hz})
-    outcomes = [_once(_unreadable(path, None, error, model, digest), None, store) for path, error in wrong]
+    outcomes = [ledger.refuse(path, None, error) for path, error in wrong]
     bar = tqdm(total=len(listed), desc="diagnose", unit="recording", disable=not progress, delay=2)
     for entry, found in groupby(recordings(listed), key=lambda pair: pair[0]):
-        for recording in _of_channel([recording for _, recording in found], model):
+        for recording in of_channel([recording for _, recording in found], model.spec.channel):
             if isinstance(recording, CamvibError):
-                refused = _unreadable(entry.file, entry.start_s, recording, model, digest)
-                outcomes.append(_once(refused, None, store))
+                outcomes.append(ledger.refuse(entry.file, entry.start_s, recording))
             else:
-                outcomes.append(_diagnose_one(recording, model, store, digest, allow_resample))
+                outcomes.append(ledger.diagnose(recording, entry))
         bar.update(1)
     bar.close()
     return Batch([diagnosis for diagnosis, _ in outcomes], sum(is_new for _, is_new in outcomes))
@@ -115,20 +126,62 @@ def _list(paths: Sequence[Path], declared: dict[str, Any]) -> tuple[list[Entry],
     return listed, wrong
 
 
-def _of_channel(found: list[Recording | CamvibError], model: Model) -> list[Recording | CamvibError]:
+def of_channel(found: list[Recording | CamvibError], channel: str | None) -> list[Recording | CamvibError]:
     """Of a file's channels take the one that the model was trained on, if it has it; else all."""
-    same = [r for r in found if isinstance(r, Recording) and r.channel == model.spec.channel]
+    same = [r for r in found if isinstance(r, Recording) and r.channel == channel]
     return [*same] or found
 
 
-def _diagnose_one(
-    recording: Recording, model: Model, store: Store, digest: str, allow_resample: bool
-) -> tuple[Diagnosis, bool]:
-    done = store.find([recording.id], model.digest, digest)
-    if done:
-        return done[recording.id], False
-    diagnosis, evidence = judge(recording, model, allow_resample=allow_resample)
-    return _once(replace(diagnosis, settings_digest=digest), evidence, store)
+def asset_of(recording: Recording, entry: Entry, model: Model, declared: str = "") -> str:
+    """The asset a recording is of: as labelled, else as declared; for a model with baselines, else the group."""
+    return recording.asset or declared or (entry.group if model.needs_baseline else "")
+
+
+class _Ledger:
+    """Each recording once: what a model says of it, or what the store says it said."""
+
+    def __init__(self, store: Store, model: Model, allow_resample: bool, asset: str, baseline_command: str) -> None:
+        self.store, self.model, self.allow_resample = store, model, allow_resample
+        self.asset, self.baseline_command = asset, baseline_command
+        self.digest = f"{model.settings.diagnosis.digest()}{'-resample' if allow_resample else ''}"
+        self._baselines: dict[str, Baseline | None] = {}
+
+    def baseline(self, asset: str) -> Baseline | None:
+        """The asset's, if the model needs one and it was learned."""
+        if asset not in self._baselines:
+            kept = self.store.baseline(asset, self.model.image_digest) if self.model.needs_baseline else None
+            self._baselines[asset] = kept.baseline if kept else None
+        return self._baselines[asset]
+
+    def diagnose(self, recording: Recording, entry: Entry) -> tuple[Diagnosis, bool]:
+        """Verdict, and whether it is new."""
+        recording = replace(recording, asset=asset_of(recording, entry, self.model, self.asset))
+        baseline = self.baseline(recording.asset)
+        # A baseline that is renewed, or comes later, asks for a new verdict.
+        digest = f"{self.digest}-{baseline.digest}" if baseline else self.digest
+        done = self.store.find([recording.id], self.model.digest, digest)
+        if done:
+            return done[recording.id], False
+        diagnosis, evidence = judge(
+            recording,
+            self.model,
+            baseline,
+            allow_resample=self.allow_resample,
+            baseline_command=self.baseline_command,
+        )
+        return self._once(replace(diagnosis, settings_digest=digest), evidence)
+
+    def refuse(self, file: Path, start_s: float | None, error: CamvibError) -> tuple[Diagnosis, bool]:
+        """Refuse what cannot be read."""
+        return self._once(_unreadable(file, start_s, error, self.model, self.digest), None)
+
+    def _once(self, diagnosis: Diagnosis, evidence: Evidence | None) -> tuple[Diagnosis, bool]:
+        key = (diagnosis.recording_id, diagnosis.model, diagnosis.settings_digest)
+        done = self.store.find([key[0]], *key[1:])
+        if done:
+            return done[key[0]], False
+        self.store.save(diagnosis, evidence)
+        return diagnosis, True
 
 
 def _unreadable(file: Path, start_s: float | None, error: CamvibError, model: Model, digest: str) -> Diagnosis:
@@ -154,20 +207,19 @@ def _unreadable(file: Path, start_s: float | None, error: CamvibError, model: Mo
     )
 
 
-def _once(diagnosis: Diagnosis, evidence: Evidence | None, store: Store) -> tuple[Diagnosis, bool]:
-    key = (diagnosis.recording_id, diagnosis.model, diagnosis.settings_digest)
-    done = store.find([key[0]], *key[1:])
-    if done:
-        return done[key[0]], False
-    store.save(diagnosis, evidence)
-    return diagnosis, True
-
-
-def judge(recording: Recording, model: Model, *, allow_resample: bool = False) -> tuple[Diagnosis, Evidence | None]:
+def judge(
+    recording: Recording,
+    model: Model,
+    baseline: Baseline | None = None,
+    *,
+    allow_resample: bool = False,
+    baseline_command: str = BASELINE_COMMAND,
+) -> tuple[Diagnosis, Evidence | None]:
     """Give the verdict on one recording, and the pictures behind it (None when refused).
 
     All whole windows of the recording are judged together: the logits are the mean over windows, and
-    the windows' maps stand side by side in time, so that map and logit still add up.
+    the windows' maps stand side by side in time, so that map and logit still add up. `baseline` is that
+    of the recording's asset; a model that needs one refuses without it.
     """
     if allow_resample and recording.sampling_rate_hz != model.spec.sampling_rate_hz:
         recording = resample(recording, model.spec.sampling_rate_hz)
@@ -176,7 +228,9 @@ def judge(recording: Recording, model: Model, *, allow_resample: bool = False) -
     severe = [finding for finding in findings if finding.refuse]
     if severe:
         return replace(draft, verdict="refused", reason=severe[0].message, remedy=severe[0].remedy), None
-    predicted = _predict(recording, model)
+    if model.needs_baseline and baseline is None:
+        return _without_baseline(draft, baseline_command), None
+    predicted = _predict(recording, model, baseline)
     logits = predicted.logits.mean(axis=0, dtype=np.float64)
     chances = model.probabilities(logits)
     label = predicted_label(logits, model.classes, model.is_multilabel)
@@ -203,6 +257,17 @@ def judge(recording: Recording, model: Model, *, allow_resample: bool = False) -
     return diagnosis, _evidence(recording, model, predicted, activation, axes)
 
 
+def _without_baseline(draft: Diagnosis, command: str) -> Diagnosis:
+    whose = f"of asset {draft.asset}" if draft.asset else "where no asset is named"
+    option = f" --asset {shlex.quote(draft.asset)}" if draft.asset else ""
+    return replace(
+        draft,
+        verdict="refused",
+        reason=f"no healthy baseline {whose} for images such as this model's",
+        remedy=f"Record it healthy {MIN_RECORDINGS} times or more, then: {command}{option}",
+    )
+
+
 def _draft(recording: Recording, model: Model, findings: tuple[Finding, ...]) -> Diagnosis:
     return Diagnosis(
         recording_id=recording.id,
@@ -221,17 +286,22 @@ def _draft(recording: Recording, model: Model, findings: tuple[Finding, ...]) ->
     )
 
 
-def _predict(recording: Recording, model: Model) -> Prediction:
+def _predict(recording: Recording, model: Model, baseline: Baseline | None) -> Prediction:
     n = model.diagnoser.spectrogram.n
     count = len(recording.samples) // n
     fold = _columns_to_fold(count * model.settings.spectrogram.columns)
     parts = []
     for first in range(0, count, 64):  # bounded memory, however long the recording
         block = np.asarray(recording.samples[first * n : min(first + 64, count) * n], np.float32)
-        part = model.predict(block.reshape(-1, n))
-        image = part.spectrogram_db.reshape(*part.spectrogram_db.shape[:2], -1, fold).mean(axis=-1)
-        parts.append(part._replace(spectrogram_db=image))
-    return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        part = model.predict(block.reshape(-1, n), baseline)
+        change = None if part.change is None else _fold(part.change, fold)
+        parts.append(part._replace(spectrogram_db=_fold(part.spectrogram_db, fold), change=change))
+    return Prediction.join(parts)
+
+
+def _fold(images: NDArray[np.floating], fold: int) -> NDArray[np.floating]:
+    """Average every `fold` neighbouring columns."""
+    return images.reshape(*images.shape[:-1], -1, fold).mean(axis=-1)
 
 
 def _columns_to_fold(columns: int) -> int:
@@ -249,7 +319,7 @@ def _axes(recording: Recording, model: Model, maps: np.ndarray) -> Axes:
 
 def _check(predicted: Prediction, model: Model) -> None:
     """Hold every deployed network to its identity: the mean of each map plus the head's bias is the logit."""
-    bias = getattr(getattr(model.diagnoser.network, "head", None), "bias", None)
+    bias = model.diagnoser.network.bias
     if bias is None:
         return
     sums = predicted.maps.mean(axis=(0, 2, 3), dtype=np.float64) + bias.detach().numpy()
@@ -296,7 +366,9 @@ def _evidence(
 ) -> Evidence:
     image = np.concatenate(list(predicted.spectrogram_db), axis=-1)
     centres = model.diagnoser.spectrogram.axes.centres()
-    seconds = np.linspace(axes.time_s[0], axes.time_s[-1], image.shape[-1] + 1)
+    edges_s = np.linspace(axes.time_s[0], axes.time_s[-1], image.shape[-1] + 1)
+    seconds = (edges_s[1:] + edges_s[:-1]) / 2
+    change = None if predicted.change is None else np.concatenate(list(predicted.change), axis=-1)
     samples = recording.samples
     edges = np.linspace(0, len(samples), min(WAVEFORM_POINTS, len(samples)) + 1).astype(int)[:-1]
     hz, density = welch(
@@ -304,13 +376,14 @@ def _evidence(
     )
     bins = np.linspace(0, len(hz), min(SPECTRUM_POINTS, len(hz)) + 1).astype(int)[:-1]
     return Evidence(
-        spectrogram=Spectrogram(image, centres.frequency_hz, (seconds[1:] + seconds[:-1]) / 2, recording.unit),
+        spectrogram=Spectrogram(image, centres.frequency_hz, seconds, recording.unit),
         contrast=_folded(activation),
         waveform_low=np.minimum.reduceat(samples, edges),
         waveform_high=np.maximum.reduceat(samples, edges),
         spectrum_hz=hz[bins],
         # The largest of the bins that fall together: a line must not vanish from the picture.
         spectrum_db=10 * np.log10(np.maximum.reduceat(density, bins) + 1e-30),
+        change=None if change is None else ChangeMap(change, centres.frequency_hz, seconds),
     )
 
 
@@ -318,5 +391,5 @@ def _folded(activation: ActivationMap) -> ActivationMap:
     """Map of a long recording, with neighbouring columns averaged: its mean, and so its sum, stays."""
     columns = activation.values.shape[1]
     fold = min(_columns_to_fold(columns), columns & -columns)
-    values = activation.values.reshape(activation.values.shape[0], -1, fold).mean(axis=-1)
+    values = _fold(activation.values, fold)
     return replace(activation, values=values, time_s=activation.time_s.reshape(-1, fold).mean(axis=-1))

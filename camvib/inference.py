@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from camvib.baseline import Baseline
 from camvib.calibration import Calibration
-from camvib.errors import ModelError
+from camvib.errors import ModelError, SignalError
 from camvib.models import Output, build, probabilities
 from camvib.quality import InputSpec
 from camvib.settings import Settings
@@ -39,7 +41,7 @@ class Diagnoser(nn.Module):
         super().__init__()
         self.keep_level = settings.spectrogram.keep_level
         self.spectrogram = SpectrogramLayer(settings.spectrogram, sampling_rate_hz)
-        self.network = build(classes, settings.model, (settings.spectrogram.rows, settings.spectrogram.columns))
+        self.network = build(classes, settings)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("spread", torch.ones(()))
 
@@ -57,18 +59,41 @@ class Diagnoser(nn.Module):
         self.mean.copy_(plain.mean())
         self.spread.copy_(plain.std().clamp_min(1e-6))
 
-    def forward(self, waveform: Tensor) -> Output:
+    def explain(self, image_db: Tensor, *baseline: Tensor) -> Output:
+        """Classify images, shape (batch, rows, columns), in decibels.
+
+        `baseline` is mean and spread, (batch, rows) each, for a network that needs them, else nothing.
+        """
+        output: Output = self.network(self.standardise(image_db), *baseline)
+        return output
+
+    def forward(self, waveform: Tensor, *baseline: Tensor) -> Output:
         """Classify waveforms, shape (batch, n), in the unit of the model's input."""
-        return self.network(self.standardise(self.spectrogram(waveform)))
+        return self.explain(self.spectrogram(waveform), *baseline)
 
 
 class Prediction(NamedTuple):
-    """Numpy arrays for a batch of windows: logits, maps, embedding, spectrogram in dB."""
+    """Numpy arrays for a batch of windows.
+
+    Attributes
+    ----------
+    logits, maps, embedding, change : ndarray
+        See `camvib.models.Output`.
+    spectrogram_db : ndarray, shape (batch, rows, columns)
+    """
 
     logits: NDArray[np.float32]
     maps: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    change: NDArray[np.float32] | None
     spectrogram_db: NDArray[np.float32]
+
+    @classmethod
+    def join(cls, parts: Sequence[Prediction]) -> Prediction:
+        """One batch after the other."""
+        columns = zip(*parts, strict=True)
+        joined: Any = [None if column[0] is None else np.concatenate(column) for column in columns]
+        return cls(*joined)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,17 +150,60 @@ class Model:
         """Edges of the cells of class maps, shape (..., rows, columns), in Hz and s."""
         return self.diagnoser.spectrogram.axes.pooled(maps.shape[-2], maps.shape[-1])
 
-    def predict(self, waveforms: NDArray[np.float32], batch_size: int = 32) -> Prediction:
-        """Run windows, shape (n, samples), through the network."""
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether it compares a recording with its asset's healthy baseline."""
+        return self.diagnoser.network.needs_baseline
+
+    @cached_property
+    def image_digest(self) -> str:
+        """Hash of what a baseline must have in common with this model: image, sampling rate, unit, channel."""
+        image = self.settings.spectrogram.model_dump(mode="json")
+        key = json.dumps([image, self.spec.sampling_rate_hz, self.spec.unit, self.spec.channel], sort_keys=True)
+        return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+    def predict(
+        self, waveforms: NDArray[np.float32], baseline: Baseline | None = None, *, batch_size: int = 32
+    ) -> Prediction:
+        """Run windows, shape (n, samples), through the network.
+
+        Parameters
+        ----------
+        waveforms : ndarray
+        baseline : Baseline, optional
+            Of the asset, or one each of the windows; needed where `needs_baseline`.
+        batch_size : int
+
+        Raises
+        ------
+        SignalError
+            The baseline is missing, or is not of this model's images.
+        """
+        given = self._beside(baseline, len(waveforms))
         parts = []
         self.diagnoser.eval()
         with torch.inference_mode():
             for first in range(0, len(waveforms), batch_size):
-                batch = np.array(waveforms[first : first + batch_size], np.float32)
-                image = self.diagnoser.spectrogram(torch.from_numpy(batch))
-                output = self.diagnoser.network(self.diagnoser.standardise(image))
-                parts.append([value.numpy() for value in (*output, image)])
-        return Prediction(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+                rows = slice(first, first + batch_size)
+                image = self.diagnoser.spectrogram(torch.from_numpy(np.array(waveforms[rows], np.float32)))
+                output = self.diagnoser.explain(image, *(torch.from_numpy(value[rows]) for value in given))
+                found: Any = [None if value is None else value.numpy() for value in (*output, image)]
+                parts.append(Prediction(*found))
+        return Prediction.join(parts)
+
+    def _beside(self, baseline: Baseline | None, n: int) -> list[NDArray[np.float32]]:
+        """What the network takes beside `n` images."""
+        if not self.needs_baseline:
+            return []
+        rows = self.settings.spectrogram.rows
+        remedy = "Give the `camvib.baseline.Baseline` of the asset; 'camvib baseline' learns it"
+        if baseline is None:
+            raise SignalError("this model compares with the asset's healthy baseline, and none is given", remedy)
+        values = [np.asarray(value, np.float32) for value in (baseline.mean_db, baseline.spread_db)]
+        if any(value.shape not in ((rows,), (n, rows)) or not np.isfinite(value).all() for value in values):
+            shapes = " and ".join(str(value.shape) for value in values)
+            raise SignalError(f"a baseline of shape {shapes} for {n} images of {rows} rows, or not finite", remedy)
+        return [np.array(np.broadcast_to(value, (n, rows))) for value in values]
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
         """Calibrated probabilities, shape (classes,), of logits, shape (classes,)."""

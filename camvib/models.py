@@ -1,7 +1,8 @@
 """The networks of the class activation mapping literature.
 
 ``CnnFc`` is the black box to compare with; ``GapCnn`` ends in global average pooling, so that the
-class maps are the forward pass itself: ``logit_c = mean(map_c) + bias_c``.
+class maps are the forward pass itself: ``logit_c = mean(map_c) + bias_c``. ``ChangeNetwork`` keeps that identity
+and builds its maps on what changed against the asset's healthy baseline, see `camvib.change`.
 
 References
 ----------
@@ -20,7 +21,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from camvib.settings import ModelSettings
+from camvib.change import ChangeCnn
+from camvib.settings import ModelSettings, Settings
 
 
 class Output(NamedTuple):
@@ -34,11 +36,33 @@ class Output(NamedTuple):
         where has maps of 0: all of its logit is bias.
     embedding : Tensor, shape (batch, features)
         Pooled features, for the distance to what was trained on.
+    change : Tensor, shape (batch, image rows, image columns), optional
+        Signed change map of a network that compares with a baseline: P(gain) − P(loss).
     """
 
     logits: Tensor
     maps: Tensor
     embedding: Tensor
+    change: Tensor | None = None
+
+
+class Network(nn.Module):
+    """From a standardised image, and what else it compares with, to an `Output`.
+
+    Attributes
+    ----------
+    needs_baseline : bool
+        Whether it takes the asset's baseline beside the image: mean and spread, (batch, rows) each.
+    bias : Tensor, shape (classes,), or None
+        What the mean of each map lacks to the logit; None where maps and logits have nothing to do with each other.
+    """
+
+    needs_baseline = False
+
+    @property
+    def bias(self) -> Tensor | None:
+        """See above."""
+        return None
 
 
 class NaiveHead(nn.Module):
@@ -101,7 +125,7 @@ def _block(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential
     )
 
 
-class GapCnn(nn.Module):
+class GapCnn(Network):
     """Convolutions at a quarter of the image's resolution, then a class activation mapping head.
 
     A 128×128 image gives 32×32 maps. A second input channel carries the row's place, 0 to 1: a
@@ -128,8 +152,42 @@ class GapCnn(nn.Module):
         place = rows[None, :, None].expand_as(image)
         return self.head(self.features(torch.stack([image, place], dim=1)))
 
+    @property
+    def bias(self) -> Tensor:
+        """Of the head."""
+        return self.head.bias
 
-class CnnFc(nn.Module):
+
+class ChangeNetwork(Network):
+    """The learned healthy twin and the class maps on its change; healthy is the first class.
+
+    Parameters
+    ----------
+    classes : int
+    widths : tuple of int
+        See `camvib.twin.TwinNet`.
+    rows : int
+        Of the image.
+    """
+
+    needs_baseline = True
+
+    def __init__(self, classes: int, widths: tuple[int, int, int], rows: int) -> None:
+        super().__init__()
+        self.change = ChangeCnn(classes, widths, rows)
+
+    def forward(self, image: Tensor, baseline_db: Tensor, spread_db: Tensor) -> Output:
+        """Classify level-free images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
+        found = self.change(image, baseline_db, spread_db)
+        return Output(found.logits, found.maps, found.embedding, found.change.signed)
+
+    @property
+    def bias(self) -> Tensor:
+        """Of the class maps."""
+        return self.change.classes.bias
+
+
+class CnnFc(Network):
     """Convolution, max pooling, fully connected: classifies, and cannot say where."""
 
     def __init__(
@@ -153,8 +211,11 @@ class CnnFc(nn.Module):
         return Output(logits, torch.zeros_like(logits)[:, :, None, None], hidden)
 
 
-def build(classes: int, settings: ModelSettings, image: tuple[int, int]) -> nn.Module:
-    """Make the network that `settings` names, for images of `image` rows and columns."""
-    if settings.name == "cnn_fc":
-        return CnnFc(classes, settings, image)
-    return GapCnn(classes, settings)
+def build(classes: int, settings: Settings) -> Network:
+    """Make the network that `settings` name, for images of their size."""
+    image = (settings.spectrogram.rows, settings.spectrogram.columns)
+    if settings.model.name == "change_cnn":
+        return ChangeNetwork(classes, settings.twin.widths, image[0])
+    if settings.model.name == "cnn_fc":
+        return CnnFc(classes, settings.model, image)
+    return GapCnn(classes, settings.model)

@@ -6,9 +6,17 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from camvib.errors import SettingsError
 
@@ -46,11 +54,28 @@ class SpectrogramSettings(_Settings):
 
 
 class ModelSettings(_Settings):
-    """Which network. `head` is one of the lecture's ways to write class activation mapping."""
+    """Which network. `head` is one of the lecture's ways to write class activation mapping.
 
-    name: Literal["gap_cnn", "cnn_fc"] = "gap_cnn"
+    ``change_cnn`` compares with the asset's healthy baseline (see `TwinSettings`); it has no `head` and no `channels`.
+    """
+
+    name: Literal["gap_cnn", "cnn_fc", "change_cnn"] = "gap_cnn"
     head: Literal["naive", "conv1x1", "softmax", "sigmoid"] = "conv1x1"
     channels: tuple[int, ...] = (16, 32, 48, 48)
+
+
+class TwinSettings(_Settings):
+    """How ``change_cnn`` learns what changed and what it means.
+
+    `source` is where the twin's examples come from: ``simulated`` twins beside the recordings, ``synthetic`` changes
+    made on healthy recordings, or ``auto``, the first where there are any. `epochs` are the twin's, `class_epochs`
+    those of the class maps. `widths` are the twin's channels at a half, a quarter and an eighth of the image.
+    """
+
+    source: Literal["auto", "simulated", "synthetic"] = "auto"
+    epochs: int = Field(8, ge=1)
+    class_epochs: int = Field(20, ge=1)
+    widths: tuple[int, int, int] = (32, 48, 64)
 
 
 class AugmentationSettings(_Settings):
@@ -96,27 +121,62 @@ class Settings(_Settings):
 
     spectrogram: SpectrogramSettings = SpectrogramSettings()
     model: ModelSettings = ModelSettings()
+    twin: TwinSettings = TwinSettings()
     training: TrainingSettings = TrainingSettings()
     diagnosis: DiagnosisSettings = DiagnosisSettings()
 
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        image = self.spectrogram
+        if self.model.name != "change_cnn":
+            return self
+        if self.model.head == "sigmoid":
+            raise ValueError("change_cnn tells one condition a recording; the sigmoid head goes with gap_cnn")
+        if image.keep_level:
+            raise ValueError("change_cnn compares images without their level; spectrogram.keep_level must be false")
+        if image.rows % 8 or image.columns % 8:
+            raise ValueError(f"change_cnn takes images whose sides divide by 8, not {image.rows} × {image.columns}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_idle_stages(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what the network has no use for: the digests of the other networks do not hang on it."""
+        values: dict[str, Any] = handler(self)
+        if self.model.name != "change_cnn":
+            del values["twin"]
+        return values
+
     @classmethod
-    def load(cls, path: Path | None) -> Self:
+    def load(cls, path: Path | None, **stages: dict[str, Any]) -> Self:
         """Read a TOML file; None gives the defaults.
+
+        Parameters
+        ----------
+        path : Path, optional
+        **stages : dict
+            Values laid over the file's, by stage and key; None leaves what is there.
 
         Raises
         ------
         SettingsError
             The file is not TOML, has an unknown key or a value out of range.
         """
-        if path is None:
-            return cls()
         try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
+            given = tomllib.loads(path.read_text()) if path else {}
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: {error}", "See docs/reference/settings.md for a complete file") from error
+        settings = cls._checked(given, f"{path}: ")
+        over = {stage: {key: v for key, v in values.items() if v is not None} for stage, values in stages.items()}
+        if not any(over.values()):
+            return settings
+        return cls._checked({**given, **{name: {**given.get(name, {}), **v} for name, v in over.items()}}, "")
+
+    @classmethod
+    def _checked(cls, given: dict[str, Any], origin: str) -> Self:
+        try:
+            return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(
-                f"{path}: {where}: {first['msg']}", "See docs/reference/settings.md for keys and ranges"
-            ) from error
+            where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+            message = ": ".join(filter(None, [where, first["msg"].removeprefix("Value error, ")]))
+            raise SettingsError(origin + message, "See docs/reference/settings.md for keys and ranges") from error

@@ -2,6 +2,11 @@
 
 A diagnosis is done when its row is there. Its evidence file is written first, under a temporary
 name, then renamed; so a kill leaves either nothing or an evidence file that the next run replaces.
+
+Beside the diagnoses stand the assets' healthy baselines, one an asset and kind of image.
+
+`SCHEMA` rises when a table changes. A table that is new is made in an older store when it is opened, and an older
+camvib does not mind it.
 """
 
 from __future__ import annotations
@@ -9,7 +14,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from camvib.baseline import Baseline
 from camvib.errors import StoreError
 from camvib.records import ActivationMap, Diagnosis, Evidence, Finding, Region, Spectrogram
 
@@ -46,6 +53,42 @@ class _Row(_Base):
     verdict: Mapped[str] = mapped_column(String(16), index=True)
     label: Mapped[str] = mapped_column(String(255))
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class _BaselineRow(_Base):
+    __tablename__ = "baselines"
+    __table_args__ = (UniqueConstraint("asset", "image"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    asset: Mapped[str] = mapped_column(String(255))
+    image: Mapped[str] = mapped_column(String(64))
+    mean_db: Mapped[list[float]] = mapped_column(JSON)
+    spread_db: Mapped[list[float]] = mapped_column(JSON)
+    recordings: Mapped[int]
+    recording_ids: Mapped[list[str]] = mapped_column(JSON)
+    learned_at: Mapped[str] = mapped_column(String(64))
+
+
+@dataclass(frozen=True, eq=False)
+class KeptBaseline:
+    """An asset's baseline as the store keeps it.
+
+    Attributes
+    ----------
+    asset : str
+    image : str
+        Hash of what its images are like: `camvib.inference.Model.image_digest`.
+    baseline : Baseline
+    recording_ids : tuple of str
+        Of the healthy recordings that it was made from.
+    learned_at : str
+        ISO 8601, UTC; set when it is saved.
+    """
+
+    asset: str
+    image: str
+    baseline: Baseline
+    recording_ids: tuple[str, ...]
+    learned_at: str = ""
 
 
 class Store:
@@ -127,6 +170,30 @@ class Store:
         }
         with Session(self._engine) as session, session.begin():
             session.execute(self._insert(_Row).values(row).on_conflict_do_nothing())
+
+    def save_baseline(self, kept: KeptBaseline) -> None:
+        """Keep an asset's baseline in place of the former one of the same kind of image."""
+        values = {
+            "mean_db": kept.baseline.mean_db.astype(float).tolist(),
+            "spread_db": kept.baseline.spread_db.astype(float).tolist(),
+            "recordings": kept.baseline.recordings,
+            "recording_ids": list(kept.recording_ids),
+            "learned_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        insert = self._insert(_BaselineRow).values(asset=kept.asset, image=kept.image, **values)
+        with Session(self._engine) as session, session.begin():
+            session.execute(insert.on_conflict_do_update(index_elements=["asset", "image"], set_=values))
+
+    def baseline(self, asset: str, image: str) -> KeptBaseline | None:
+        """Baseline of an asset for one kind of image; None where it was never learned."""
+        query = select(_BaselineRow).where(_BaselineRow.asset == asset, _BaselineRow.image == image)
+        with Session(self._engine) as session:
+            row = session.scalar(query)
+        if row is None:
+            return None
+        mean_db, spread_db = (np.array(values, np.float32) for values in (row.mean_db, row.spread_db))
+        baseline = Baseline(mean_db, spread_db, row.recordings)
+        return KeptBaseline(row.asset, row.image, baseline, tuple(row.recording_ids), row.learned_at)
 
     def all(self) -> list[Diagnosis]:
         """Every diagnosis, oldest first."""

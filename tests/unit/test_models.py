@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camvib.models import HEADS, CnnFc, GapCnn, NaiveHead, build, probabilities
-from camvib.settings import ModelSettings
+from camvib.settings import ModelSettings, Settings
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_sigmoid_probabilities_may_add_up_to_more_than_one() -> None:
 
 
 def test_the_black_box_classifies_and_leaves_all_to_its_bias(images: torch.Tensor) -> None:
-    net = build(3, ModelSettings(name="cnn_fc"), (128, 128)).eval()
+    net = build(3, Settings(model=ModelSettings(name="cnn_fc"))).eval()
     assert isinstance(net, CnnFc)
     output = net(images)
     assert output.logits.shape == (4, 3)

@@ -5,13 +5,29 @@ from __future__ import annotations
 import mmap
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-SPOOL_ABOVE_BYTES = 200_000_000
+# Converting and scaling need some four times as much at once: 16-bit samples become 32-bit ones twice.
+SPOOL_ABOVE_BYTES = 64_000_000
+SMALL_BYTES = 1_000_000  # an array on disk holds a file open: not worth it for a clock or a table of limits
 BLOCK = 1 << 20  # samples
+
+
+def is_long(total_bytes: int) -> bool:
+    """Tell whether so many bytes, all channels of a file together, are better left on disk."""
+    return total_bytes > SPOOL_ABOVE_BYTES
+
+
+def from_file(
+    path: Path, dtype: Any, offset: int, shape: tuple[int, ...], order: Literal["C", "F"], total_bytes: int
+) -> NDArray[Any]:
+    """Take an array as it lies in a file: memory-mapped if the file, of `total_bytes`, is long; else a copy."""
+    values = np.memmap(path, dtype, "r", offset, shape, order)
+    return values if is_long(total_bytes) else np.array(values, order=order)
 
 
 def as_float(block: NDArray[Any]) -> NDArray[np.floating]:
@@ -23,7 +39,7 @@ def as_float(block: NDArray[Any]) -> NDArray[np.floating]:
 
 
 class Spool:
-    """Gather blocks of samples; beyond 200 MB they go to an unnamed file in the temporary folder (``TMPDIR``).
+    """Gather blocks of samples; beyond 64 MB they go to an unnamed file in the temporary folder (``TMPDIR``).
 
     Parameters
     ----------
@@ -32,7 +48,7 @@ class Spool:
     """
 
     def __init__(self, expected_bytes: int) -> None:
-        self._file = tempfile.TemporaryFile() if expected_bytes > SPOOL_ABOVE_BYTES else None  # noqa: SIM115 - close() does
+        self._file = tempfile.TemporaryFile() if is_long(expected_bytes) else None  # noqa: SIM115 - close() does
         self._blocks: list[NDArray[np.floating]] = []
         self._length = 0
 
@@ -72,7 +88,7 @@ def scaled(samples: NDArray[Any], factor: float) -> NDArray[np.floating]:
         return samples if factor == 1.0 else samples * samples.dtype.type(factor)
     if factor == 1.0 and samples.dtype.kind == "f" and samples.dtype.isnative:
         return samples
-    spool = Spool(samples.nbytes)
+    spool = Spool(SPOOL_ABOVE_BYTES + 1)  # one of many channels, perhaps: what was mapped stays on disk
     for block in blocks(samples):
         block = as_float(block)
         spool.append(block * block.dtype.type(factor))

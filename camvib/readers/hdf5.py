@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import NotATimeSeries, ReadError
-from camvib.readers._blocks import SPOOL_ABOVE_BYTES, Spool
+from camvib.readers._blocks import BLOCK, SMALL_BYTES, Spool, is_long
 from camvib.readers._channel import Channel
 from camvib.readers._names import known_unit
 from camvib.readers._variables import RATE_KEYS, UNIT_KEYS, variable_channels
@@ -38,7 +39,9 @@ def read_as(path: Path, form: str, *, matlab: bool) -> Iterator[Channel]:
     skipped: list[str] = []
     with h5py.File(path, "r") as file:
         _attributes(file.attrs, "", arrays, units)
-        for name, node in _walk(file):
+        nodes = list(_walk(file))
+        total = sum(node.nbytes for _, node in nodes if isinstance(node, h5py.Dataset))
+        for name, node in nodes:
             if not isinstance(node, h5py.Dataset):
                 _refuse_pandas(path, node)
                 continue
@@ -46,7 +49,7 @@ def read_as(path: Path, form: str, *, matlab: bool) -> Iterator[Channel]:
                 skipped.append(f"{name} holds {node.dtype} and is not opened")
                 continue
             _attributes(node.attrs, name, arrays, units)
-            value = _load(node)
+            value = _load(node, total)
             arrays[name] = value.T if matlab else value
     if not any(value.dtype.kind in "fiu" and value.size > 1 for value in arrays.values()):
         raise ReadError(f"{path}: no numeric dataset. {'; '.join(skipped)}", "Save samples as a dataset of numbers")
@@ -93,20 +96,23 @@ def _attributes(attrs: Any, name: str, arrays: dict[str, NDArray[Any]], units: d
                 arrays.setdefault(key, np.asarray(text))
 
 
-def _load(node: Any) -> NDArray[Any]:
+def _load(node: Any, total_bytes: int) -> NDArray[Any]:
     import h5py
 
     if h5py.check_string_dtype(node.dtype):
         return np.asarray(node.asstr()[()] if node.size else "", dtype=str)
-    if node.nbytes <= SPOOL_ABOVE_BYTES:
+    if not is_long(total_bytes) or node.nbytes < SMALL_BYTES:
         return np.asarray(node[()])
-    if node.ndim == 0 or max(node.shape) * 64 < node.size:
-        raise ReadError(f"{node.name}: {node.nbytes / 1e9:.1f} GB of shape {node.shape} is no recording", "Split it")
-    axis = int(np.argmax(node.shape))
-    rest = tuple(n for i, n in enumerate(node.shape) if i != axis)
-    spool = Spool(node.nbytes)
-    step = max((1 << 20) // max(int(np.prod(rest)), 1), 1)
-    for first in range(0, node.shape[axis], step):
-        cut = tuple(slice(first, first + step) if i == axis else slice(None) for i in range(node.ndim))
-        spool.append(np.moveaxis(node[cut], axis, 0).reshape(-1))
-    return np.moveaxis(spool.close().reshape(node.shape[axis], *rest), 0, axis)
+    spool = Spool(total_bytes)
+    for cut in _cuts(node.shape):
+        spool.append(node[cut].reshape(-1))
+    return spool.close().reshape(node.shape)
+
+
+def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
+    """Cut an array into pieces of at most a block, in the order in which it lies on disk."""
+    axis = next(i for i in range(len(shape)) if math.prod(shape[i + 1 :]) <= BLOCK)
+    step = max(BLOCK // math.prod(shape[axis + 1 :]), 1)
+    for index in np.ndindex(shape[:axis]):
+        for first in range(0, shape[axis], step):
+            yield (*index, slice(first, first + step))

@@ -1,4 +1,4 @@
-"""MAT v5 (scipy) and v7.3 (HDF5)."""
+"""MAT v5 (scipy; long files: `_mat5`) and v7.3 (HDF5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import NotATimeSeries, ReadError
-from camvib.readers import hdf5
+from camvib.readers import _mat5, hdf5
+from camvib.readers._blocks import is_long
 from camvib.readers._channel import Channel
 from camvib.readers._names import known_unit
 from camvib.readers._variables import variable_channels
@@ -34,8 +35,11 @@ def read(path: Path) -> Iterator[Channel]:
     if not head.startswith(b"MATLAB 5"):
         yield from hdf5.read_as(path, "mat", matlab=True)
         return
-    found = loadmat(path, squeeze_me=False, mat_dtype=False, verify_compressed_data_integrity=True)
-    arrays = dict(_flatten({k: v for k, v in found.items() if not k.startswith("__")}))
+    if is_long(_mat5.total_bytes(path)):
+        arrays = dict(_mat5.arrays(path))
+    else:
+        found = loadmat(path, squeeze_me=False, mat_dtype=False, verify_compressed_data_integrity=True)
+        arrays = dict(_flatten({k: v for k, v in found.items() if not k.startswith("__")}))
     if not any(value.dtype.kind in "fiu" and value.size > 1 for value in arrays.values()):
         if any(value.dtype.kind == "c" for value in arrays.values()):
             raise NotATimeSeries(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import ReadError, Truncated
-from camvib.readers._blocks import BLOCK, SPOOL_ABOVE_BYTES, Spool
+from camvib.readers._blocks import BLOCK, SMALL_BYTES, Spool, from_file, is_long
 from camvib.readers._channel import Channel
 from camvib.readers._table import Column, array_columns, table_channels
 from camvib.readers._variables import variable_channels
@@ -33,11 +34,10 @@ def read(path: Path) -> Iterator[Channel]:
     arrays: dict[str, NDArray[Any]] = {}
     warnings: list[str] = []
     with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if not member.filename.endswith(".npy"):
-                continue
-            with archive.open(member) as stream:
-                array = _read_member(stream, member.file_size, f"{path}: {member.filename}")
+        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+        total = sum(member.file_size for member in members)
+        for member in members:
+            array = _read_member(path, archive, member, total)
             if array is None:
                 warnings.append(f"{member.filename} holds Python objects and is not unpickled")
             else:
@@ -62,10 +62,7 @@ def _read_npy(path: Path) -> Iterator[Channel]:
         values: NDArray[Any] = np.empty(0) if dtype.kind in "fiu" else np.load(path, allow_pickle=False)
         yield Channel("samples", values.reshape(-1), format="npy")
         return
-    order: Any = "F" if fortran else "C"
-    values = np.memmap(path, dtype, "r", offset, shape, order)
-    if values.nbytes <= SPOOL_ABOVE_BYTES:
-        values = np.array(values)
+    values = from_file(path, dtype, offset, shape, "F" if fortran else "C", path.stat().st_size)
     yield from table_channels([Column(name, series) for name, series in array_columns("samples", values)], "npy")
 
 
@@ -84,19 +81,33 @@ def _check_size(where: object, shape: tuple[int, ...], dtype: np.dtype[Any], pre
         )
 
 
-def _read_member(stream: IO[bytes], size: int, where: str) -> NDArray[Any] | None:
-    shape, fortran, dtype = _header(stream)
-    if dtype.hasobject:
-        return None
-    _check_size(where, shape, dtype, size)
-    count = int(np.prod(shape))
-    spool_it = count * dtype.itemsize > SPOOL_ABOVE_BYTES and len(shape) == 1 and dtype.kind in "fiu"
-    if not spool_it:
-        data = stream.read(count * dtype.itemsize)
-        if len(data) < count * dtype.itemsize:
-            raise Truncated(f"{where}: ends after {len(data)} of {count * dtype.itemsize} bytes", "Copy the file again")
-        return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-    spool = Spool(count * dtype.itemsize)
-    while data := stream.read(BLOCK * dtype.itemsize):
-        spool.append(np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype))
-    return spool.close()
+def _read_member(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, total_bytes: int
+) -> NDArray[Any] | None:
+    """Read an array of an archive; of a long one, what is stored plain is mapped where it lies, the rest inflated."""
+    where = f"{path}: {member.filename}"
+    with archive.open(member) as stream:
+        shape, fortran, dtype = _header(stream)
+        if dtype.hasobject:
+            return None
+        _check_size(where, shape, dtype, member.file_size - stream.tell())
+        order: Literal["C", "F"] = "F" if fortran else "C"
+        size = int(np.prod(shape)) * dtype.itemsize
+        if not is_long(total_bytes) or size < SMALL_BYTES or dtype.kind not in "fiu":
+            data = stream.read(size)
+            if len(data) < size:
+                raise Truncated(f"{where}: ends after {len(data)} of {size} bytes", "Copy the file again")
+            return np.frombuffer(data, dtype).reshape(shape, order=order)
+        if member.compress_type == zipfile.ZIP_STORED:
+            return from_file(path, dtype, _start(path, member) + stream.tell(), shape, order, total_bytes)
+        spool = Spool(total_bytes)
+        while data := stream.read(BLOCK * dtype.itemsize):
+            spool.append(np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype))
+    return spool.close().reshape(shape, order=order)
+
+
+def _start(path: Path, member: zipfile.ZipInfo) -> int:
+    """Find where a member's bytes begin: behind its local header, with a name and an extra field of any length."""
+    with path.open("rb") as handle:
+        handle.seek(member.header_offset + 26)
+        return member.header_offset + 30 + sum(struct.unpack("<HH", handle.read(4)))

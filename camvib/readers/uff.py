@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from camvib.errors import NotATimeSeries, Truncated
+from camvib.errors import NotATimeSeries
 from camvib.readers._channel import Channel, rate_from_step
 from camvib.readers._clock import read_clock
+from camvib.readers._uff58 import Dataset58, datasets, samples
 
 _TIME_AXIS = 17
 _FUNCTIONS = {
-    2: "an auto-spectrum", 3: "a cross-spectrum", 4: "a frequency response", 6: "a coherence",
-    9: "a power spectral density", 10: "an energy spectral density", 12: "a spectrum",
+    2: "an auto-spectrum", 3: "a cross-spectrum", 4: "a frequency response", 5: "a transmissibility",
+    6: "a coherence", 7: "an auto-correlation", 8: "a cross-correlation", 9: "a power spectral density",
+    10: "an energy spectral density", 11: "a probability density", 12: "a spectrum",
+    24: "a shock response spectrum", 25: "a filter's impulse response", 27: "an order function",
 }  # fmt: skip
 
 
@@ -28,63 +30,57 @@ def sniff(head: bytes, path: Path) -> bool:
 
 def read(path: Path) -> Iterator[Channel]:
     """Read every dataset 58 over time."""
-    import pyuff
-
-    file = pyuff.UFF(str(path))
-    kinds = [int(kind) for kind in file.get_set_types()]
-    refused: list[str] = []
+    kinds: set[int] = set()
+    refused: set[str] = set()
     names: set[str] = set()
-    for i in (i for i, kind in enumerate(kinds) if kind == 58):
-        data = file.read_sets(i)
-        if reason := _not_over_time(data):
-            refused.append(reason)
+    for kind, head in datasets(path):
+        kinds.add(kind)
+        if head is None:
             continue
-        channel = _channel(path, data, i)
-        if channel.name in names:
-            channel = _channel(path, data | {"rsp_ent_name": f"{channel.name} #{i + 1}"}, i)
-        names.add(channel.name)
-        yield channel
+        if reason := _not_over_time(head):
+            refused.add(reason)
+            continue
+        name = _name(head)
+        name = f"{name} #{head.number}" if name in names else name
+        names.add(name)
+        yield _channel(path, head, name)
     if not names:
-        what = (
-            ", ".join(sorted(set(refused))) or f"datasets {', '.join(map(str, sorted(set(kinds))))} and no dataset 58"
-        )
+        what = ", ".join(sorted(refused)) or f"datasets {', '.join(map(str, sorted(kinds)))} and no dataset 58"
         raise NotATimeSeries(
             f"{path}: holds {what}: no samples over time", "Export the time response (dataset 58, function type 1)"
         )
 
 
-def _not_over_time(data: dict[str, Any]) -> str:
-    function, axis = int(data["func_type"]), int(data["abscissa_spec_data_type"])
-    if np.iscomplexobj(data["data"]) or function not in (0, 1) or axis not in (0, _TIME_AXIS):
-        return _FUNCTIONS.get(function, f"function type {function} over {data.get('abscissa_axis_lab', '?')}")
+def _not_over_time(head: Dataset58) -> str:
+    if head.is_complex or head.function not in (0, 1) or head.axis not in (0, _TIME_AXIS):
+        return _FUNCTIONS.get(head.function, f"function type {head.function} over {head.axis_label or '?'}")
     return ""
 
 
-def _channel(path: Path, data: dict[str, Any], i: int) -> Channel:
-    samples = np.asarray(data["data"])
-    if len(samples) < int(data["num_pts"]):
-        raise Truncated(
-            f"{path}: dataset {i + 1} promises {int(data['num_pts'])} samples and holds {len(samples)}",
-            "Copy the file again",
-        )
-    labels = (data.get(key) for key in ("rsp_ent_name", "ordinate_axis_lab", "id1"))
-    name = next(
-        (str(text).strip() for text in labels if text and str(text).strip().upper() != "NONE"), f"dataset {i + 1}"
-    )
-    unit = str(data.get("ordinate_axis_units_lab", "")).strip()
-    common = {"unit": unit if unit.upper() != "NONE" else None, "recorded_at": _date(data), "format": "uff"}
-    if int(data["abscissa_spacing"]) == 1:
-        step = float(data["abscissa_inc"])
+def _name(head: Dataset58) -> str:
+    texts = (head.response, head.label, head.ids[0])
+    return next((text for text in texts if text and text.upper() != "NONE"), f"dataset {head.number}")
+
+
+def _channel(path: Path, head: Dataset58, name: str) -> Channel:
+    values, times = samples(path, head)
+    unit = head.unit if head.unit.upper() != "NONE" else ""
+    if times is None:
+        step = head.increment
         # Written with six significant digits, also in the binary form.
         digits = 10.0 ** (np.floor(np.log10(step)) - 5) if step > 0 else 0.0
-        rate = rate_from_step(step, digits, f"abscissa increment {step:.6g} s")
-        return Channel(name, samples, rates=(rate,) if rate else (), **common)  # type: ignore[arg-type]
-    clock, problem, warnings = read_clock(np.asarray(data["x"]), "s", "abscissa")
-    return Channel(name, samples, rates=(clock,) if clock else (), rate_problem=problem, warnings=warnings, **common)  # type: ignore[arg-type]
+        rate, problem = rate_from_step(step, digits, f"abscissa increment {step:.6g} s"), ""
+        warnings: tuple[str, ...] = ()
+    else:
+        rate, problem, warnings = read_clock(times, "s", "abscissa")
+    return Channel(
+        name, values, unit=unit or None, recorded_at=_date(head.ids[2]), warnings=warnings, format="uff",
+        rates=(rate,) if rate else (), rate_problem=problem,
+    )  # fmt: skip
 
 
-def _date(data: dict[str, Any]) -> datetime | None:
+def _date(text: str) -> datetime | None:
     try:
-        return datetime.strptime(str(data.get("id3", "")).strip(), "%d-%b-%y %H:%M:%S")
+        return datetime.strptime(text, "%d-%b-%y %H:%M:%S")
     except ValueError:
         return None

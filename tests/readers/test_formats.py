@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import pyuff
 import scipy.io
 import soundfile
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ from camvib.errors import (
     Truncated,
     UnitError,
 )
-from camvib.readers import _blocks, describe, hdf5, npy, read, read_channels
+from camvib.readers import _blocks, _mat5, _uff58, describe, hdf5, mat, npy, read, read_channels
 
 FS = 2000.0
 X = np.random.default_rng(1).normal(size=5000).astype(np.float32)
@@ -48,6 +49,14 @@ class Trap:
 
 def write_npz(path: Path, x=X) -> None:
     np.savez(path, acceleration=x, sampling_rate_hz=FS, unit="m/s2")
+
+
+def write_compressed_npz(path: Path, x=X) -> None:
+    np.savez_compressed(path, acceleration=x, sampling_rate_hz=FS, unit="m/s2")
+
+
+def write_compressed_mat(path: Path, x=X) -> None:
+    scipy.io.savemat(path, {"a": x.reshape(-1, 1), "fs": FS, "unit": "m/s2"}, do_compression=True)
 
 
 def write_mat(path: Path, x=X) -> None:
@@ -97,7 +106,8 @@ def write_uff_ascii(path: Path, x=X) -> None:
 
 WRITERS = {
     "a.npz": write_npz, "a.mat": write_mat, "a.h5": write_hdf5, "a.wav": write_wav, "a.parquet": write_parquet,
-    "a.tdms": write_tdms, "binary.uff": write_uff, "ascii.uff": write_uff_ascii,
+    "a.tdms": write_tdms, "packed.npz": write_compressed_npz, "packed.mat": write_compressed_mat,
+    "binary.uff": write_uff, "ascii.uff": write_uff_ascii,
 }  # fmt: skip
 
 
@@ -142,20 +152,96 @@ def test_all_nan_and_one_sample(tmp_path: Path, name: str) -> None:
         list(read(tmp_path / f"one_{name}", unit="m/s2", sampling_rate_hz=FS))
 
 
+def long_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a thousand bytes count as a long recording, and 700 samples as a block."""
+    monkeypatch.setattr(_blocks, "SPOOL_ABOVE_BYTES", 1000)
+    for module in (_blocks, hdf5, npy, mat, _mat5):
+        monkeypatch.setattr(module, "SMALL_BYTES", 100, raising=False)
+        monkeypatch.setattr(module, "BLOCK", 700, raising=False)
+    monkeypatch.setattr(_uff58, "_CHUNK", 1000)
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_long_recordings_are_memory_mapped_and_equal(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     WRITERS[name](tmp_path / name)
     (short,) = read(tmp_path / name, unit="g")
-    for module in (_blocks, hdf5, npy):
-        monkeypatch.setattr(module, "SPOOL_ABOVE_BYTES", 1000)
-    monkeypatch.setattr(_blocks, "BLOCK", 700)
+    long_is_short(monkeypatch)
     (long,) = read(tmp_path / name, unit="g")
     np.testing.assert_array_equal(short.samples, long.samples)
     assert long.id == short.id
-    if "uff" not in name and "mat" not in name:
-        assert isinstance(long.samples, np.memmap)
+    assert isinstance(long.samples, np.memmap)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_long_mat_holds_what_scipy_reads(tmp_path: Path, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nested structs, integers, text, columns and complex arrays, by scipy and by the reader of long files."""
+    bearing = {"sr": 97656.0, "gs": X.astype(float).reshape(-1, 1), "load": 270, "deep": {"z": np.arange(7.0)}}
+    others = {
+        "counts": np.arange(900, dtype=np.int16).reshape(300, 3), "note": "m/s² à 5", "S": np.ones((40, 1)) * 1j,
+        "lines": np.array(["ab ", "cde"]), "cells": np.array([1, "a"], dtype=object),
+    }  # fmt: skip
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"bearing": bearing, **others}, do_compression=packed)
+    short = read_channels(path)
+    long_is_short(monkeypatch)
+    long = read_channels(path)
+    assert [(c.name, c.sampling_rate_hz) for c in long] == [(c.name, c.sampling_rate_hz) for c in short]
+    for one, other in zip(long, short, strict=True):
+        np.testing.assert_array_equal(one.samples, other.samples)
+        assert one.samples.dtype == other.samples.dtype
+
+
+@pytest.mark.parametrize(("binary", "double"), [(0, True), (0, False), (1, True)])
+def test_uff_as_another_program_writes_it(tmp_path: Path, binary: int, double: bool) -> None:
+    """Datasets 151 and 58 of pyuff: a response, a spectrum between, a second response."""
+    path = tmp_path / "a.uff"
+    file = pyuff.UFF(str(path))
+    keys = ("model_name", "description", "db_app", "program")
+    dates = (
+        "date_db_created",
+        "time_db_created",
+        "date_db_saved",
+        "time_db_saved",
+        "date_db_written",
+        "time_db_written",
+    )
+    numbers = {"version_db1": 0, "version_db2": 0, "file_type": 0}
+    file.write_sets(pyuff.prepare_151(**dict.fromkeys(keys, "a"), **dict.fromkeys(dates, "01-Jan-24"), **numbers))
+    for name, function, values in (("tip", 1, X), ("psd", 9, X[:99]), ("root", 1, -X)):
+        file.write_sets(
+            {
+                "type": 58, "binary": binary, "func_type": function, "rsp_node": 1, "rsp_dir": 1, "ref_dir": 0,
+                "ref_node": 0, "data": values.astype(float), "x": np.arange(len(values)) / FS, "id1": name,
+                "rsp_ent_name": name, "ord_data_type": 4 if double else 2, "abscissa_spacing": 1, "abscissa_min": 0,
+                "abscissa_inc": 1 / FS, "abscissa_spec_data_type": 17 if function == 1 else 18,
+                "ordinate_spec_data_type": 12, "orddenom_spec_data_type": 0, "ordinate_axis_units_lab": "m/s2",
+            },
+            force_double=double,
+        )  # fmt: skip
+    tip, root = read(path)
+    assert (tip.channel, root.channel, tip.sampling_rate_hz, tip.unit) == ("tip", "root", FS, "m/s2")
+    np.testing.assert_allclose(tip.samples, X, rtol=1e-5)
+    np.testing.assert_array_equal(root.samples, -tip.samples)
+
+
+def test_uff_whose_header_does_not_fit_its_samples(tmp_path: Path) -> None:
+    write_uff(tmp_path / "a.uff")
+    content = (tmp_path / "a.uff").read_bytes()
+    assert b"         2      5000" in content
+    (tmp_path / "a.uff").write_bytes(content.replace(b"         2      5000", b"         2      4000"))
+    with pytest.raises(ReadError, match="does not end after its 4000 samples"):
+        list(read(tmp_path / "a.uff"))
+
+
+def test_uff_numbers_that_touch(tmp_path: Path) -> None:
+    write_uff_ascii(tmp_path / "a.uff")
+    lines = (tmp_path / "a.uff").read_text().splitlines(keepends=True)
+    lines[13] = "-1.23456E-100-2.00000E-100 3.00000D+00-4.00000D+00  5.0000e+00-6.00000E+00\n"
+    (tmp_path / "a.uff").write_text("".join(lines))
+    (recording,) = read(tmp_path / "a.uff")
+    np.testing.assert_allclose(recording.samples[:6], [-1.23456e-100, -2e-100, 3, -4, 5, -6])
 
 
 @settings(deadline=None, max_examples=40)

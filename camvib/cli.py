@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camvib import __version__
-from camvib.errors import CamvibError
+from camvib.cli_common import (
+    DEFAULT_MODEL,
+    ChannelOption,
+    ConfigOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    RateOption,
+    ResampleOption,
+    StoreOption,
+    UnitOption,
+    clear_errors,
+    write_json,
+)
+from camvib.cli_groups import data_app, evaluate_app
 
 if TYPE_CHECKING:
+    from camvib.baselining import Learned
     from camvib.diagnosis import Batch
 
 app = typer.Typer(
@@ -25,45 +37,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Public data sets: list, fetch, verify.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-evaluate_app = typer.Typer(help="Honest figures: on real recordings, and of maps against simulated truth.")
 app.add_typer(evaluate_app, name="evaluate")
-
-DEFAULT_MODEL = "models:/camvib@champion"
-
-JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result here; - is stdout.")]
-ChannelOption = Annotated[str | None, typer.Option(help="Channel to use where files have several.")]
-UnitOption = Annotated[str | None, typer.Option(help="Unit of the samples, for files that do not say; or 'arbitrary'.")]
-RateOption = Annotated[float | None, typer.Option("--sampling-rate", help="Sampling rate in Hz, for files without.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-ConfigOption = Annotated[Path | None, typer.Option("--settings", help="TOML file, see docs/reference/settings.md.")]
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="Run folder, model folder or MLflow model URI.")]
-
-
-@contextmanager
-def _clear_errors(json_file: Path | None = None) -> Iterator[None]:
-    """Say what camvib refuses in two lines, and exit with 2."""
-    try:
-        yield
-    except CamvibError as error:
-        typer.secho(f"camvib: {error.message}", fg="red", err=True)
-        if error.remedy:
-            typer.secho(f"  → {error.remedy}", err=True)
-        if json_file:
-            _write_json({"error": error.message, "remedy": error.remedy}, json_file)
-        raise typer.Exit(2) from error
-
-
-def _write_json(result: Any, json_file: Path | None) -> None:
-    if json_file is None:
-        return
-    text = json.dumps(result, indent=2) + "\n"
-    if str(json_file) == "-":
-        sys.stdout.write(text)
-    else:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(text)
 
 
 @app.callback(invoke_without_command=True)
@@ -82,7 +57,7 @@ def demo(
     seed: int = 0,
 ) -> None:
     """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""
-    with _clear_errors():
+    with clear_errors():
         from camvib.pipelines.demo import run_demo
 
         run_demo(out.resolve(), recordings=recordings, seed=seed)
@@ -93,14 +68,15 @@ def simulate(
     out: Annotated[Path, typer.Option(help="Labelled folder to write.")],
     recordings: Annotated[int, typer.Option(min=1)] = 600,
     seed: int = 0,
+    per_specimen: Annotated[int, typer.Option(min=1, help="Recordings of each specimen, a fifth healthy.")] = 10,
     twins: Annotated[bool, typer.Option(help="Also write healthy twins and evidence masks.")] = True,
     quiet: QuietOption = False,
 ) -> None:
     """Simulate recordings of cantilevers, healthy and faulty, as a labelled folder."""
-    with _clear_errors():
+    with clear_errors():
         from camvib.simulation.fleet import write_fleet
 
-        write_fleet(out, recordings, seed, twins=twins, progress=not quiet)
+        write_fleet(out, recordings, seed, recordings_per_specimen=per_specimen, twins=twins, progress=not quiet)
         typer.echo(f"{recordings} recordings in {out}")
 
 
@@ -129,7 +105,7 @@ def train(
     quiet: QuietOption = False,
 ) -> None:
     """Train on a labelled folder; the accuracy printed is that of groups it never saw."""
-    with _clear_errors(json_file):
+    with clear_errors(json_file):
         from camvib.jobs import train_tracked
         from camvib.settings import Settings
 
@@ -137,6 +113,7 @@ def train(
             settings,
             training={"epochs": epochs, "seed": seed},
             model={"head": head, "name": network},
+            twin={"epochs": epochs},
             spectrogram={"window_s": window_s},
             diagnosis={"healthy": healthy},
         )
@@ -154,7 +131,7 @@ def train(
             rig=rig,
             progress=not quiet,
         )
-        _write_json(summary, json_file)
+        write_json(summary, json_file)
         typer.echo(
             f"accuracy {summary['accuracy']:.3f}, macro-F1 {summary['macro_f1']:.3f} on "
             f"{summary['test_recordings']} recordings of {len(summary['test_groups'])} unseen groups\n"
@@ -169,17 +146,18 @@ def train(
 def diagnose(
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
     model: ModelOption = DEFAULT_MODEL,
-    store: Annotated[Path | None, typer.Option(help="SQLite file of done diagnoses; default in CAMVIB_HOME.")] = None,
+    store: StoreOption = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
     channel: ChannelOption = None,
     unit: UnitOption = None,
     sampling_rate: RateOption = None,
-    resample: Annotated[bool, typer.Option(help="Resample to the model's rate instead of refusing.")] = False,
+    resample: ResampleOption = False,
+    asset: Annotated[str, typer.Option(help="Asset of recordings that name none.")] = "",
     json_file: JsonOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Diagnose recordings: verdict, probabilities, and where the evidence is."""
-    with _clear_errors(json_file):
+    with clear_errors(json_file):
         from camvib.jobs import as_json, diagnose_paths
 
         batch = diagnose_paths(
@@ -191,9 +169,10 @@ def diagnose(
             unit=unit,
             sampling_rate_hz=sampling_rate,
             allow_resample=resample,
+            asset=asset,
             progress=not quiet,
         )
-        _write_json([as_json(diagnosis) for diagnosis in batch.diagnoses], json_file)
+        write_json([as_json(diagnosis) for diagnosis in batch.diagnoses], json_file)
         if str(json_file) != "-":
             _print_diagnoses(batch)
         if report:
@@ -218,16 +197,64 @@ def _print_diagnoses(batch: Batch, most: int = 40) -> None:
 
 
 @app.command()
+def baseline(
+    paths: Annotated[list[Path], typer.Argument(help="Healthy recordings, or labelled folders that hold some.")],
+    model: ModelOption = DEFAULT_MODEL,
+    asset: Annotated[str, typer.Option(help="Only this asset; recordings that name none are its own.")] = "",
+    store: StoreOption = None,
+    channel: ChannelOption = None,
+    unit: UnitOption = None,
+    sampling_rate: RateOption = None,
+    resample: ResampleOption = False,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Learn what assets look like when healthy, for models that compare with it; run again, it is renewed."""
+    with clear_errors(json_file):
+        from dataclasses import asdict
+
+        from camvib.jobs import baseline_paths
+
+        learned = baseline_paths(
+            paths,
+            model,
+            store,
+            asset=asset,
+            allow_resample=resample,
+            channel=channel,
+            unit=unit,
+            sampling_rate_hz=sampling_rate,
+            progress=not quiet,
+        )
+        write_json([asdict(one) for one in learned], json_file)
+        _print_learned(learned, to_stderr=str(json_file) == "-")
+        if any(one.error for one in learned):
+            raise typer.Exit(2)
+
+
+def _print_learned(learned: list[Learned], *, to_stderr: bool) -> None:
+    for one in learned:
+        if one.error:
+            typer.secho(f"camvib: {one.error}", fg="red", err=True)
+            typer.secho(f"  → {one.remedy}", err=True)
+            continue
+        more = f", {len(one.left_out)} left out: {one.left_out[0]['reason']}" if one.left_out else ""
+        typer.echo(f"{one.asset or '(no name)':20} {len(one.recording_ids)} recordings{more}", err=to_stderr)
+    kept = sum(not one.error for one in learned)
+    typer.echo(f"{kept} baselines learned, {len(learned) - kept} failed", err=to_stderr)
+
+
+@app.command()
 def report(
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
-    store: Annotated[Path | None, typer.Option(help="SQLite file of diagnoses; default in CAMVIB_HOME.")] = None,
+    store: StoreOption = None,
     asset: Annotated[str | None, typer.Option(help="Only this asset.")] = None,
     verdict: Annotated[str | None, typer.Option(help="Only healthy, fault, unknown or refused.")] = None,
     last: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 200,
     quiet: QuietOption = False,
 ) -> None:
     """Write one self-contained HTML report of what is in the store."""
-    with _clear_errors():
+    with clear_errors():
         from camvib.jobs import report_store
 
         count = report_store(out, store, asset=asset, verdict=verdict, last=last, progress=not quiet)
@@ -245,7 +272,7 @@ def spectrogram(
     quiet: QuietOption = False,
 ) -> None:
     """Draw spectrogram images with axes in seconds and hertz."""
-    with _clear_errors():
+    with clear_errors():
         from camvib.jobs import export_spectrograms
         from camvib.settings import Settings
 
@@ -274,7 +301,7 @@ def schedule(
     report: Annotated[Path | None, typer.Option(help="HTML report to renew with each run.")] = None,
 ) -> None:
     """Diagnose an inbox on a schedule with the registry's champion, until Ctrl-C."""
-    with _clear_errors():
+    with clear_errors():
         from camvib.pipelines.schedule import schedule as serve
 
         serve(cron, inbox.resolve(), model, report=report.resolve() if report else None, every_s=every)
@@ -286,90 +313,13 @@ def read(
     json_file: JsonOption = None,
 ) -> None:
     """Say what is in a file: format, rate, channels, units, warnings."""
-    with _clear_errors(json_file):
+    with clear_errors(json_file):
         from camvib.readers import describe
 
         found = describe(path)
-        _write_json(found, json_file)
+        write_json(found, json_file)
         if json_file is None:
             typer.echo(json.dumps(found, indent=2))
-
-
-@data_app.command("list")
-def data_list() -> None:
-    """List the public data sets that the catalog knows."""
-    from camvib.catalog import list_sets
-
-    for known in list_sets():
-        typer.echo(f"{known.name:22} {known.title}")
-
-
-@data_app.command("fetch")
-def data_fetch(
-    name: str,
-    out: Annotated[Path | None, typer.Option(help="Folder to write; default data/NAME in CAMVIB_HOME.")] = None,
-    mirror: Annotated[Path | None, typer.Option("--from", help="Copy from this folder instead.")] = None,
-) -> None:
-    """Fetch a data set and check every file's sha256."""
-    with _clear_errors():
-        from camvib.catalog import fetch
-        from camvib.settings import home
-
-        folder = fetch(name, out or home() / "data" / name, mirror)
-        typer.echo(f"{name} in {folder}")
-
-
-@data_app.command("verify")
-def data_verify(name: str, folder: Path) -> None:
-    """Check a folder's files against the catalog's sha256."""
-    with _clear_errors():
-        from camvib.catalog import verify
-
-        problems = verify(name, folder)
-        for problem in problems:
-            typer.secho(problem, fg="red", err=True)
-        typer.echo(f"{name}: {len(problems)} problems")
-        if problems:
-            raise typer.Exit(2)
-
-
-@evaluate_app.command("real")
-def evaluate_real_set(
-    name: Annotated[str, typer.Argument(help="A set of the catalog, or a name for a folder with labels.csv.")],
-    folder: Annotated[Path, typer.Option("--data", help="Folder of the recordings.")],
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
-    split: Annotated[str | None, typer.Option(help="A split of the catalog, or group:COLUMN.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Networks to train; figures are means over them.")] = 5,
-    leaky: Annotated[bool, typer.Option(help="Allow a split that leaks; the result is stamped.")] = False,
-    unit: UnitOption = None,
-    channel: ChannelOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Train on one side of an honest split of measured recordings, and measure on the other."""
-    with _clear_errors(out):
-        from camvib.evaluation.real import evaluate_real
-
-        found = evaluate_real(
-            name, folder, split=split, seeds=seeds, leaky=leaky, unit=unit, channel=channel, progress=not quiet
-        )
-        _write_json(found, out)
-        typer.echo(json.dumps({key: found[key] for key in ("name", "split", "leaky", "accuracy", "macro_f1")}))
-
-
-@evaluate_app.command("maps")
-def evaluate_map_truth(
-    model: Annotated[Path, typer.Option("--model", "-m", help="Run folder, or folder of map networks.")],
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of specimens that nobody trained on.")] = 9001,
-    specimens: Annotated[int, typer.Option(min=2, help="Ten recordings each.")] = 40,
-    figures: Annotated[Path | None, typer.Option(help="Folder for the picture grid.")] = None,
-) -> None:
-    """Score a model's maps against physical truth, beside every trivial map."""
-    with _clear_errors(out):
-        from camvib.evaluation.maps import evaluate_maps, table
-
-        found = evaluate_maps(model, seed=seed, specimens=specimens, out=out, figures=figures)
-        typer.echo(table(found))
 
 
 def main() -> None:

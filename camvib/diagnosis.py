@@ -132,11 +132,6 @@ def of_channel(found: list[Recording | CamvibError], channel: str | None) -> lis
     return [*same] or found
 
 
-def asset_of(recording: Recording, entry: Entry, model: Model, declared: str = "") -> str:
-    """The asset a recording is of: as labelled, else as declared; for a model with baselines, else the group."""
-    return recording.asset or declared or (entry.group if model.needs_baseline else "")
-
-
 class _Ledger:
     """Each recording once: what a model says of it, or what the store says it said."""
 
@@ -155,7 +150,9 @@ class _Ledger:
 
     def diagnose(self, recording: Recording, entry: Entry) -> tuple[Diagnosis, bool]:
         """Verdict, and whether it is new."""
-        recording = replace(recording, asset=asset_of(recording, entry, self.model, self.asset))
+        # A baseline is of the asset; where none is named, of the group, as in training.
+        group = entry.group if self.model.needs_baseline else ""
+        recording = replace(recording, asset=recording.asset or self.asset or group)
         baseline = self.baseline(recording.asset)
         # A baseline that is renewed, or comes later, asks for a new verdict.
         digest = f"{self.digest}-{baseline.digest}" if baseline else self.digest

@@ -31,6 +31,13 @@ SCHEMA = 1
 HEALTHY_WORDS = ("healthy", "normal", "ok", "good", "baseline")
 
 
+def layer_images(layer: SpectrogramLayer, waveforms: NDArray[np.float32], batch_size: int = 32) -> NDArray[np.float32]:
+    """Images in dB, shape (n, rows, columns), of windows, shape (n, samples); a few at a time."""
+    with torch.inference_mode():
+        parts = [layer(torch.from_numpy(waveforms[i : i + batch_size])) for i in range(0, len(waveforms), batch_size)]
+        return torch.cat(parts).numpy()
+
+
 class Diagnoser(nn.Module):
     """Spectrogram layer → standardisation → network. Training and serving run this same module."""
 
@@ -161,6 +168,10 @@ class Model:
         image = self.settings.spectrogram.model_dump(mode="json")
         key = json.dumps([image, self.spec.sampling_rate_hz, self.spec.unit, self.spec.channel], sort_keys=True)
         return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+    def images(self, waveforms: NDArray[np.float32], batch_size: int = 32) -> NDArray[np.float32]:
+        """Spectrogram images in dB, shape (n, rows, columns), of windows, shape (n, samples)."""
+        return layer_images(self.diagnoser.spectrogram, waveforms, batch_size)
 
     def predict(
         self, waveforms: NDArray[np.float32], baseline: Baseline | None = None, *, batch_size: int = 32

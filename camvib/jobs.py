@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from camvib import registry, tracking
+from camvib.baselining import Learned, learn_baselines
 from camvib.datasets import expand, recordings
 from camvib.diagnosis import Batch, diagnose
 from camvib.errors import CamvibError
@@ -66,10 +68,24 @@ def diagnose_paths(
     """Diagnose what is new in files and folders with a model by path or URI; optionally write the report."""
     folder = registry.resolve(model)
     ledger = open_store(store)
-    batch = diagnose(paths, folder, ledger, **options)
+    # What to type is for who types: the model as it was named, and the store where it is not the usual one.
+    command = [
+        "camvib",
+        "baseline",
+        "HEALTHY_RECORDINGS",
+        "--model",
+        model,
+        *(["--store", str(store)] if store else []),
+    ]
+    batch = diagnose(paths, folder, ledger, baseline_command=shlex.join(command), **options)
     if report:
         write_batch_report(batch, ledger, folder, report, progress=options.get("progress", True))
     return batch
+
+
+def baseline_paths(paths: Sequence[Path], model: str, store: Path | None = None, **options: Any) -> list[Learned]:
+    """Learn the baselines of the assets in files and folders, for a model by path or URI."""
+    return learn_baselines(paths, load_model(registry.resolve(model)), open_store(store), **options)
 
 
 def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:

@@ -1,0 +1,54 @@
+"""What the commands share: options, errors in two lines, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from camvib.errors import CamvibError
+
+DEFAULT_MODEL = "models:/camvib@champion"
+
+JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result here; - is stdout.")]
+ChannelOption = Annotated[str | None, typer.Option(help="Channel to use where files have several.")]
+UnitOption = Annotated[str | None, typer.Option(help="Unit of the samples, for files that do not say; or 'arbitrary'.")]
+RateOption = Annotated[float | None, typer.Option("--sampling-rate", help="Sampling rate in Hz, for files without.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+ConfigOption = Annotated[Path | None, typer.Option("--settings", help="TOML file, see docs/reference/settings.md.")]
+StoreOption = Annotated[
+    Path | None, typer.Option(help="SQLite file of diagnoses and baselines; default in CAMVIB_HOME.")
+]
+ResampleOption = Annotated[bool, typer.Option(help="Resample to the model's rate instead of refusing.")]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="Run folder, model folder or MLflow model URI.")]
+
+
+@contextmanager
+def clear_errors(json_file: Path | None = None) -> Iterator[None]:
+    """Say what camvib refuses in two lines, and exit with 2."""
+    try:
+        yield
+    except CamvibError as error:
+        typer.secho(f"camvib: {error.message}", fg="red", err=True)
+        if error.remedy:
+            typer.secho(f"  → {error.remedy}", err=True)
+        if json_file:
+            write_json({"error": error.message, "remedy": error.remedy}, json_file)
+        raise typer.Exit(2) from error
+
+
+def write_json(result: Any, json_file: Path | None) -> None:
+    """Write a result as JSON to a file, to standard output, or nowhere."""
+    if json_file is None:
+        return
+    text = json.dumps(result, indent=2) + "\n"
+    if str(json_file) == "-":
+        sys.stdout.write(text)
+    else:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(text)

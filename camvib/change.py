@@ -1,11 +1,12 @@
 """Class maps on the change: why what changed means this fault, adding up to the logits exactly.
 
-``map_c = total × weight × share_c``: `weight` is the change map divided by its mean over cells, so that a cell
-where nothing changed contributes nothing; `share_c` is the vote of a cell, a softmax over classes with healthy
-among them; `total` is how many logits this recording has to give away. ``logit_c = mean(map_c) + bias_c``, and
-the map of healthy is 0, so the map of a fault is its contrast with healthy. Because weights are shared out over
-the recording, a faint crack is not starved by the mean; the price is that a cell's value is its share of the
-logit, not the logit's fall when the cell is taken away.
+``map_c = total × weight × (share_c − against × Σ share of the other faults)``: `weight` is the change map divided by
+its mean over cells, so that a cell where nothing changed contributes nothing; `share_c` is the vote of a cell, a
+softmax over classes with healthy among them, and a vote for another fault is a vote against this one; `total` is
+how many logits this recording has to give away. ``logit_c = mean(map_c) + bias_c``, and the map of healthy is 0,
+so the map of a fault is its contrast with healthy. Because weights are shared out over the recording, a faint crack
+is not starved by the mean; the price is that a cell's value is its share of the logit, not the logit's fall when
+the cell is taken away.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class ChangeOutput(NamedTuple):
     logits : Tensor, shape (batch, classes)
     maps : Tensor, shape (batch, classes, rows, columns)
         In logits, at the image's resolution; class 0, healthy, is 0 everywhere.
-    shares : Tensor, shape (batch, classes, rows / 4, columns / 4)
+    shares : Tensor, shape (batch, classes, rows / 2, columns / 2)
         Log votes of the cells.
     change : Change
     embedding : Tensor, shape (batch, features)
@@ -53,17 +54,23 @@ class ClassMaps(nn.Module):
     classes : int
     rows : int
         Of the image.
+    against : float
+        How much a vote for another fault counts against this one. By default three quarters, divided over the other
+        faults: a change that could be any fault then still speaks for a fault.
     width : int
     """
 
-    def __init__(self, classes: int, rows: int = 128, width: int = 48) -> None:
+    def __init__(self, classes: int, rows: int = 128, against: float | None = None, width: int = 48) -> None:
         super().__init__()
-        self.stem = nn.Sequential(conv(5, 24, 5, 2), conv(24, width, 3, 2))
+        self.against = 0.75 / max(1, classes - 2) if against is None else against
+        self.stem = conv(5, 24, 5, 2)
+        self.down = conv(24, width, 3, 2)
         self.local = nn.Sequential(conv(width, width), conv(width, width, 3, 1, 2), conv(width, width, 3, 1, 4))
         self.profile = nn.Sequential(nn.Linear(3 * rows // 2, width), nn.ReLU())
         self.context = nn.Sequential(nn.Linear(3 * width + 1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.mix = conv(2 * width, width, 1)
-        self.vote = nn.Conv2d(width, classes, 1)
+        self.fine = conv(24 + width, 32)
+        self.vote = nn.Conv2d(32, classes, 1)
         self.amount = nn.Linear(width, 1)
         self.bias = nn.Parameter(torch.zeros(classes))
         with torch.no_grad():
@@ -77,7 +84,8 @@ class ClassMaps(nn.Module):
         seen = torch.cat([difference, change.gain[:, None], change.loss[:, None]], dim=1)
         faint = (torch.log10(probability + _WEIGHT_FLOOR) + 2) / 2  # a crack is a matter of a few per cent
         place = torch.linspace(-1, 1, seen.shape[2], device=seen.device)[None, None, :, None].expand_as(faint)
-        local = self.local(self.stem(torch.cat([seen, faint, place], dim=1)))
+        half = self.stem(torch.cat([seen, faint, place], dim=1))
+        local = self.local(self.down(half))
         weight = probability / (probability.mean(dim=(2, 3), keepdim=True) + _WEIGHT_FLOOR)
         size = torch.log10(probability.mean(dim=(1, 2, 3)) + _WEIGHT_FLOOR)[:, None]
         profile = functional.avg_pool2d(seen, (2, seen.shape[3]))[..., 0].flatten(1)
@@ -85,10 +93,12 @@ class ClassMaps(nn.Module):
         pooled = [attended, local.mean(dim=(2, 3)), self.profile(profile).to(local.dtype), size.to(local.dtype)]
         context = self.context(torch.cat(pooled, dim=1))
         mixed = self.mix(torch.cat([local, context[:, :, None, None].expand_as(local)], dim=1))
-        votes = self.vote(mixed).float()
+        mixed = functional.interpolate(mixed, scale_factor=2.0, mode="nearest")
+        votes = self.vote(self.fine(torch.cat([half, mixed], dim=1))).float()
         total = functional.softplus(self.amount(context).float())[:, :, None, None]
-        shares = functional.interpolate(votes, scale_factor=4.0, mode="bilinear").softmax(dim=1)
-        fault_maps = total * weight * shares[:, 1:]
+        shares = functional.interpolate(votes, scale_factor=2.0, mode="bilinear").softmax(dim=1)[:, 1:]
+        others = shares.sum(dim=1, keepdim=True) - shares
+        fault_maps = total * weight * (shares - self.against * others)
         maps = torch.cat([torch.zeros_like(fault_maps[:, :1]), fault_maps], dim=1)
         return ChangeOutput(maps.mean(dim=(2, 3)) + self.bias, maps, votes.log_softmax(dim=1), change, context)
 
@@ -104,13 +114,17 @@ class ChangeCnn(nn.Module):
         See `camvib.twin.TwinNet`.
     rows : int
         Of the image.
+    against : float, optional
+        See `ClassMaps`.
     """
 
-    def __init__(self, classes: int, widths: tuple[int, int, int] = WIDTHS, rows: int = 128) -> None:
+    def __init__(
+        self, classes: int, widths: tuple[int, int, int] = WIDTHS, rows: int = 128, against: float | None = None
+    ) -> None:
         super().__init__()
         self.widths = widths
         self.twin = TwinNet(widths)
-        self.classes = ClassMaps(classes, rows)
+        self.classes = ClassMaps(classes, rows, against)
 
     def forward(self, image_db: Tensor, baseline_db: Tensor, spread_db: Tensor) -> ChangeOutput:
         """Diagnose images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""

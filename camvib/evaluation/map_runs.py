@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from camvib.evaluation.map_data import join, simulated
+from camvib.evaluation.map_data import MapData, join, simulated
 from camvib.evaluation.map_models import save_networks
 from camvib.evaluation.map_training import MapTraining, train_change, train_change_without_twins, train_plain
 from camvib.simulation.fleet import FleetPlan
@@ -29,38 +29,44 @@ class MapRun:
     twin, synthetic_twin, classes, synthetic_classes, plain : MapTraining
     """
 
-    single_seeds: tuple[int, ...] = (101, 102, 103, 104, 105, 106)
-    double_seeds: tuple[int, ...] = (301,)
+    single_seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
+    double_seeds: tuple[int, ...] = (301, 302)
     recordings: int = 800
     baseline_draws: int = 3
-    twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, widths=(32, 64, 96)))
-    synthetic_twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=5))
-    classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=8))
-    synthetic_classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=5))
+    twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, widths=(32, 64, 96), hum_share=0.1))
+    synthetic_twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=8, hum_share=0.1))
+    classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=8, hum_share=0.05))
+    synthetic_classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=6, hum_share=0.05))
     plain: MapTraining = field(default_factory=lambda: MapTraining(epochs=10))
 
 
-def train_map_models(
-    folder: Path, *, seed: int = 0, run: MapRun = MapRun(), progress: Callable[[str], None] = print
-) -> Path:
-    """Write a folder for `camvib.evaluation.maps.evaluate_maps`.
-
-    Parameters
-    ----------
-    folder : Path
-    seed : int
-        Of the networks' weights and batches; the recordings are the same.
-    run : MapRun
-    progress : callable
-        Called with lines of text.
-    """
+def training_recordings(run: MapRun = MapRun(), progress: Callable[[str], None] = print) -> MapData:
+    """Simulate what the networks are trained on, the same for every seed of theirs."""
     plans = [FleetPlan(run.recordings, number) for number in run.single_seeds]
     plans += [FleetPlan(run.recordings, number, faults_per_recording=2) for number in run.double_seeds]
     parts = []
     for plan in plans:
         parts.append(simulated(plan, baseline_draws=run.baseline_draws))
         progress(f"simulated {plan.recordings} recordings of seed {plan.seed}")
-    data = join(parts)
+    return join(parts)
+
+
+def train_map_models(
+    folder: Path, data: MapData, *, seed: int = 0, run: MapRun = MapRun(), progress: Callable[[str], None] = print
+) -> Path:
+    """Write a folder for `camvib.evaluation.maps.evaluate_maps`.
+
+    Parameters
+    ----------
+    folder : Path
+    data : MapData
+        See `training_recordings`.
+    seed : int
+        Of the networks' weights and batches; the recordings are the same.
+    run : MapRun
+    progress : callable
+        Called with lines of text.
+    """
 
     def tell(name: str) -> Callable[[int, object, str], None]:
         return lambda epoch, network, losses: progress(f"{name}: epoch {epoch + 1}, {losses}")

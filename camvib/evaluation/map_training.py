@@ -5,6 +5,7 @@ The twin is finished before the classifier starts: a classifier's gradient would
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -15,11 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from camvib.change import ChangeCnn
-from camvib.evaluation.map_data import CLASSES, FAULTS, MapData
+from camvib.evaluation.map_data import CLASSES, FAULTS, MapData, image_layer
 from camvib.evaluation.synthetic_changes import synthetic_change
+from camvib.mains_lines import add_hum, line_rows
 from camvib.models import GapCnn, Output
 from camvib.twin import CHANGE_DB, WIDTHS, Change, TwinNet, twin_channels, twin_loss
 
+_LEAST_MASS = 2.0  # votes of evidence, below which a fault has too little to learn from
 OnEpoch = Callable[[int, nn.Module, str], None]
 
 
@@ -34,7 +37,9 @@ class MapTraining:
     widths: tuple[int, int, int] = WIDTHS
     healthy_share: float = 0.12  # of faulty recordings shown as their healthy twin
     row_shift: int = 4  # rows that an image and all that belongs to it move up or down, at most
+    hum_share: float = 0.0  # of images that carry mains hum
     cell_weight: float = 1.0
+    against: float | None = None  # see `camvib.change.ClassMaps`
     bfloat16: bool = True
     seed: int = 0
 
@@ -51,26 +56,36 @@ class Sample:
 
 
 def draw_sample(data: MapData, rows: NDArray[np.integer], settings: MapTraining, rng: np.random.Generator) -> Sample:
-    """Take recordings, some as their twin, and move them in time (round) and frequency."""
+    """Take recordings, some as their twin, move them in time (round) and frequency, and put hum on some."""
     draw = rng.integers(len(data.baselines_db), size=len(rows))
     healthy = (rng.random(len(rows)) < settings.healthy_share) | (data.labels[rows] == CLASSES[0])
     image = np.where(healthy[:, None, None], data.twins_db[rows], data.images_db[rows]).astype(np.float32)
+    # The twin of a healthy recording is itself: rows of it stay as they are.
     difference = np.where(healthy[:, None, None], 0, data.difference_db[rows]).astype(np.float32)
     targets = np.where(healthy[:, None], np.eye(len(CLASSES), dtype=np.float32)[0], data.targets[rows])
-    # The twin of a healthy recording is itself: rows of it stay as they are.
     place, roll = _move(settings, rng, image.shape[1:])
+    # Mains lines come last: they stand at their frequency, whatever the machine's is.
+    image, difference = (np.roll(values[:, place], roll, axis=2) for values in (image, difference))
+    image, difference = _with_hum(image, difference, settings, rng)
+    baseline, spread = data.baselines_db[draw, rows][:, place], data.spreads_db[draw, rows][:, place]
+    return Sample(*(torch.from_numpy(v) for v in (image, baseline, spread, difference, targets)))
 
-    def moved(values: NDArray[np.generic]) -> Tensor:
-        values = values[:, place]
-        return torch.from_numpy(np.roll(values, roll, axis=2) if values.ndim == 3 else np.ascontiguousarray(values))
 
-    return Sample(
-        image=moved(image),
-        baseline=moved(data.baselines_db[draw, rows]),
-        spread=moved(data.spreads_db[draw, rows]),
-        difference=moved(difference),
-        targets=torch.from_numpy(targets),
-    )
+def _with_hum(
+    image: NDArray[np.float32], difference: NDArray[np.float32], settings: MapTraining, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Put mains hum on a share of the images; differences follow."""
+    chosen = rng.random(len(image)) < settings.hum_share
+    if chosen.any():
+        lines, height_hz = _lines()
+        image[chosen], difference[chosen] = add_hum(image[chosen], difference[chosen], lines, height_hz, rng)
+    return image, difference
+
+
+@functools.cache
+def _lines() -> tuple[NDArray[np.float32], NDArray[np.floating]]:
+    layer = image_layer()
+    return line_rows(layer), np.diff(layer.axes.frequency_hz)
 
 
 def _move(settings: MapTraining, rng: np.random.Generator, sides: tuple[int, ...]) -> tuple[NDArray[np.integer], int]:
@@ -165,10 +180,10 @@ def _synthetic_sample(
         synthetic_change(data.twins_db[row].astype(np.float64), mean, data.baselines_db[0, swap], rng)
         for row, mean, swap in zip(rows, baseline, other, strict=True)
     ]
-    shift = int(rng.integers(-settings.row_shift, settings.row_shift + 1))
-    place = (np.arange(baseline.shape[1]) + shift).clip(0, baseline.shape[1] - 1)
+    place, _ = _move(settings, rng, data.images_db.shape[1:])
     image, difference = (np.stack(part).astype(np.float32)[:, place] for part in zip(*made, strict=True))
-    a, b, c, d = (torch.from_numpy(values) for values in (image, baseline[:, place], spread[:, place], difference))
+    image, difference = _with_hum(image, difference, settings, rng)
+    a, b, c, d = (torch.from_numpy(v) for v in (image, baseline[:, place], spread[:, place], difference))
     return a, b, c, d
 
 
@@ -178,9 +193,9 @@ def train_classes(
     """Train class maps on a finished twin: from labels, and from the class that each cell's evidence is due to."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    changes = predicted_changes(twin, data, settings)
+    changes = predicted_changes(twin, data, settings, rng)
     votes, targets = cell_classes(data.labels, data.one_off), data.targets
-    network = ChangeCnn(len(CLASSES), twin.widths, data.images_db.shape[1])
+    network = ChangeCnn(len(CLASSES), twin.widths, data.images_db.shape[1], settings.against)
     network.twin = twin
     classes = network.classes.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -199,16 +214,19 @@ def train_classes(
     return network.eval()
 
 
-def predicted_changes(twin: TwinNet, data: MapData, settings: MapTraining) -> NDArray[np.float16]:
+def predicted_changes(
+    twin: TwinNet, data: MapData, settings: MapTraining, rng: np.random.Generator
+) -> NDArray[np.float16]:
     """Difference, gain and loss that the twin predicts, (n, 3, rows, columns)."""
     found = np.empty((len(data), 3, *data.images_db.shape[1:]), np.float16)
     twin.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
         for first in range(0, len(data), 64):
             rows = slice(first, first + 64)
-            image = torch.from_numpy(data.images_db[rows].astype(np.float32))
+            image = data.images_db[rows].astype(np.float32)
+            image, _ = _with_hum(image, np.zeros_like(image), settings, rng)
             baseline, spread = (torch.from_numpy(v[0, rows]) for v in (data.baselines_db, data.spreads_db))
-            change = twin(twin_channels(image, baseline, spread))
+            change = twin(twin_channels(torch.from_numpy(image), baseline, spread))
             found[rows] = torch.stack([change.difference_db, change.gain, change.loss], dim=1).numpy()
     return found
 
@@ -216,18 +234,21 @@ def predicted_changes(twin: TwinNet, data: MapData, settings: MapTraining) -> ND
 def cell_loss(shares: Tensor, votes: Tensor) -> Tensor:
     """Cross entropy of the cells' votes where it is known which fault the evidence is due to.
 
+    Each fault of a recording counts alike, however few its cells: a crack has a tenth of the cells of a tip mass.
+
     Parameters
     ----------
-    shares : Tensor, shape (batch, classes, rows / 4, columns / 4)
+    shares : Tensor, shape (batch, classes, rows / 2, columns / 2)
         Log votes.
     votes : Tensor, shape (batch, rows, columns)
         Class, or −1.
     """
     known = functional.one_hot(votes.long() + 1, len(CLASSES) + 1)[..., 1:].permute(0, 3, 1, 2).float()
-    known = functional.avg_pool2d(known, 4)  # how much of a vote's cells is due to each class
-    mass = known.sum(dim=(1, 2, 3))
-    entropy = -(known * shares).sum(dim=(1, 2, 3)) / mass.clamp_min(1.0)
-    return entropy.sum() / (mass > 0).sum().clamp_min(1)
+    known = functional.avg_pool2d(known, 2)  # how much of a vote's cells is due to each class
+    mass = known.sum(dim=(2, 3))
+    entropy = -(known * shares).sum(dim=(2, 3)) / mass.clamp_min(1e-3)
+    enough = mass > _LEAST_MASS
+    return (entropy * enough).sum() / enough.sum().clamp_min(1)
 
 
 def _run(

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from camvib.evaluation.map_models import DESCRIPTION
-from camvib.evaluation.map_runs import train_map_models
+from camvib.evaluation.map_data import MapData
+from camvib.evaluation.map_runs import train_map_models, training_recordings
 from camvib.evaluation.maps import evaluate_maps
 
 RESULTS = Path(__file__).parent / "results" / "maps.json"
@@ -61,10 +62,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     results = []
+    data: MapData | None = None
     for training in given.training:
         folder = given.models / str(training)
         if not (folder / DESCRIPTION).is_file():
-            train_map_models(folder, seed=training)
+            data = data or training_recordings()
+            train_map_models(folder, data, seed=training)
         figures = IMAGES if training == given.training[0] else None
         sizes = {"specimens": given.specimens, "deletions": given.deletions, "learn": given.learn}
         results.append(evaluate_maps(folder, seed=SEALED[training], figures=figures, **sizes))

@@ -1,6 +1,7 @@
 """Every real file is read with the right rate, channels, unit and length, or refused for a true reason."""
 
 import csv
+import io
 import zipfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from camvib.datasets import LabelledSet
 from camvib.errors import CamvibError, MissingMetadata, NotATimeSeries, RateConflict, ReadError
-from camvib.readers import describe, read, read_channels
+from camvib.readers import describe, ide, read, read_channels
 
 G = 9.80665
 
@@ -227,3 +228,42 @@ def test_labelled_sets_load(shared_data: Path) -> None:
     assert len(snapshots) == 40
     assert len({recording.id for recording in snapshots}) == 40
     assert snapshots[0].samples[0] == pytest.approx(-0.154 * G, rel=1e-6)
+
+
+def shifted(content: bytes, ticks: int) -> bytes:
+    """Let a recorder's 24-bit counters (elements StartTimeCodeAbsMod, EndTimeCodeAbsMod) start at another count."""
+    blocks = []
+    for element in ide._elements(io.BytesIO(content), len(content)):
+        block = content[element.start : element.start + element.size]
+        if element.channel is None:
+            blocks.append(block)
+            continue
+        _, first = ide._number(block, ide._number(block, 0)[1])
+        children, at = b"", first
+        while at < len(block):
+            name, inner = ide._number(block, at, keep_marker=True)
+            size, inner = ide._number(block, inner)
+            value = block[inner : inner + size]
+            if name in (0xBA, 0xBB):
+                value = ((int.from_bytes(value, "big") + ticks) % 2**24).to_bytes(4, "big")
+            children += bytes([name]) + (len(value) | 1 << 56).to_bytes(8, "big") + value
+            at = inner + size
+        blocks.append(b"\xa1" + (len(children) | 1 << 56).to_bytes(8, "big") + children)
+    return b"".join(blocks)
+
+
+@pytest.mark.parametrize("name", ["test.ide", "test1.IDE", "SSX70065.IDE", "rollover.IDE"])
+def test_ide_piece_by_piece_is_ide_at_once(
+    formats: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = formats / name
+    if name == "rollover.IDE":
+        path = tmp_path / name
+        path.write_bytes(shifted((formats / "SSX70065.IDE").read_bytes(), 2**24 - 6 * 2**15))
+    whole = read_channels(path)
+    monkeypatch.setattr(ide, "_PIECE_BYTES", 20_000)
+    monkeypatch.setattr(ide, "_SLOW_BYTES", 900)
+    pieces = read_channels(path)
+    for one, other in zip(whole, pieces, strict=True):
+        assert (one.name, one.unit, one.sampling_rate_hz) == (other.name, other.unit, other.sampling_rate_hz)
+        np.testing.assert_allclose(one.samples, other.samples, rtol=1e-12)

@@ -245,6 +245,18 @@ def _print_learned(learned: list[Learned], *, to_stderr: bool) -> None:
 
 
 @app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")] = Path("model.onnx"),
+    model: ModelOption = DEFAULT_MODEL,
+) -> None:
+    """Write a model as one ONNX file: waveform in, logits and maps out, axes and classes in its metadata."""
+    with clear_errors():
+        from camvib.jobs import export_model
+
+        typer.echo(f"model {export_model(model, out)}")
+
+
+@app.command()
 def report(
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     store: StoreOption = None,

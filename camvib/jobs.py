@@ -16,6 +16,7 @@ from camvib.datasets import expand, recordings
 from camvib.diagnosis import Batch, diagnose
 from camvib.errors import CamvibError
 from camvib.inference import load_model
+from camvib.onnx_export import export_onnx
 from camvib.pictures import spectrogram_png
 from camvib.records import Diagnosis
 from camvib.report import write_report
@@ -86,6 +87,11 @@ def diagnose_paths(
 def baseline_paths(paths: Sequence[Path], model: str, store: Path | None = None, **options: Any) -> list[Learned]:
     """Learn the baselines of the assets in files and folders, for a model by path or URI."""
     return learn_baselines(paths, load_model(registry.resolve(model)), open_store(store), **options)
+
+
+def export_model(model: str, out: Path) -> Path:
+    """Write a model by path or URI as one ONNX file."""
+    return export_onnx(load_model(registry.resolve(model)), out)
 
 
 def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:

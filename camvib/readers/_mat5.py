@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import Truncated
-from camvib.readers._blocks import SMALL_BYTES
+from camvib.readers._blocks import SMALL_BYTES, blocks
 
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
 _TEXT = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _STRUCT, _CHAR, _NUMERIC = 2, 4, range(6, 16)
 _COMPLEX = 0x0800
-_HEADER_BYTES, _CHUNK = 128, 1 << 20
+_HEADER_BYTES, _CHUNK = 128, 1 << 24
 _DEEPEST = 5
 
 
@@ -115,8 +115,8 @@ def _inflate(whole: _Buffer, element: _Element) -> NDArray[np.uint8]:
     if _inflated_size(whole, element) <= SMALL_BYTES:
         return np.frombuffer(inflate.decompress(packed.tobytes(), 2 * SMALL_BYTES), np.uint8)
     with tempfile.TemporaryFile() as file:
-        for first in range(0, len(packed), _CHUNK):
-            _write_all(file, inflate, packed[first : first + _CHUNK].tobytes())
+        for chunk in blocks(packed):
+            _write_all(file, inflate, chunk.tobytes())
         if not inflate.eof:
             raise _cut(whole.path)
         file.flush()
@@ -125,7 +125,7 @@ def _inflate(whole: _Buffer, element: _Element) -> NDArray[np.uint8]:
 
 def _write_all(file: IO[bytes], inflate: Any, packed: bytes) -> None:
     while packed:
-        file.write(inflate.decompress(packed, 16 * _CHUNK))
+        file.write(inflate.decompress(packed, _CHUNK))
         packed = inflate.unconsumed_tail
 
 

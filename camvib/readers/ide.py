@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import math
 from collections import Counter
@@ -42,18 +43,10 @@ class _Gathered:
 
 def read(path: Path) -> Iterator[Channel]:
     """Read every subchannel, calibrated; the rate is the measured one, which differs between channels."""
-    try:
-        import idelib.importer
-    except ImportError as error:
-        raise MissingExtra(f"{path}: IDE files need the package idelib", "pip install camvib[ide]") from error
-
     found: dict[int, _Gathered] = {}
     for stream, chosen in _pieces(path):
-        with idelib.importer.openFile(stream, quiet=True) as file:
-            idelib.importer.readData(file)
-            for number, channel in file.channels.items():
-                if chosen is None or number in chosen or number not in found:
-                    _gather(found, number, channel, path.stat().st_size * 4)
+        _gather_all(found, path, stream, chosen)
+        gc.collect()  # idelib's objects hold each other in circles: a piece would stay for long
     counts = Counter(name for one in found.values() for name, _ in one.parts)
     for one in found.values():
         time, *series = (spool.close() for spool in one.spools)
@@ -66,6 +59,19 @@ def read(path: Path) -> Iterator[Channel]:
                 name, samples, unit=unit, warnings=notes, format="ide", rates=(rate,) if rate else (),
                 rate_problem=problem,
             )  # fmt: skip
+
+
+def _gather_all(found: dict[int, _Gathered], path: Path, stream: IO[bytes], chosen: set[int] | None) -> None:
+    try:
+        import idelib.importer
+    except ImportError as error:
+        raise MissingExtra(f"{path}: IDE files need the package idelib", "pip install camvib[ide]") from error
+
+    with idelib.importer.openFile(stream, quiet=True) as file:
+        idelib.importer.readData(file)
+        for number, channel in file.channels.items():
+            if chosen is None or number in chosen or number not in found:
+                _gather(found, number, channel, path.stat().st_size * 4)
 
 
 def _gather(found: dict[int, _Gathered], number: int, channel: Any, total_bytes: int) -> None:

@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from camvib.change import ChangeCnn
+from camvib.change_training import draw_sample
 from camvib.evaluation import attributions as att
 from camvib.evaluation.map_checks import specificity, trivial_maps
 from camvib.evaluation.map_data import CLASSES, FAULTS, MapData, simulated
@@ -22,7 +23,7 @@ from camvib.evaluation.map_training import (
     MapTraining,
     PlainCnn,
     cell_classes,
-    draw_sample,
+    change_data,
     train_change_without_twins,
 )
 from camvib.evaluation.maps import evaluate_maps
@@ -112,7 +113,7 @@ def test_cells_are_given_to_the_fault_that_they_come_from(pairs: MapData) -> Non
 def test_a_sample_moves_image_difference_and_baseline_together(data: MapData) -> None:
     settings_ = MapTraining(healthy_share=0.0)
     rows = np.flatnonzero(data.visible)[:6]
-    sample = draw_sample(data, rows, settings_, np.random.default_rng(3))
+    sample = draw_sample(change_data(data), rows, settings_, np.random.default_rng(3))
     areas = (np.abs(data.difference_db[rows].astype(np.float32)) > EVIDENCE_DB).mean(axis=(1, 2))
     moved = (sample.difference.abs() > EVIDENCE_DB).float().mean(dim=(1, 2)).numpy()
     assert moved == pytest.approx(areas, rel=0.4)  # rows at the border go in and out

@@ -10,7 +10,7 @@ import torch
 from camvib.baseline import Baseline, leave_one_out
 from camvib.change import ChangeCnn
 from camvib.errors import SignalError
-from camvib.evaluation.synthetic_changes import synthetic_change
+from camvib.synthetic_changes import synthetic_change
 from camvib.twin import Change, TwinNet, laplace_tails, twin_channels, twin_loss
 
 SIDE = 32

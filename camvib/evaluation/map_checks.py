@@ -17,7 +17,7 @@ from camvib.change import ChangeCnn
 from camvib.evaluation import attributions as att
 from camvib.evaluation.map_data import VISIBLE_SHARE, MapData
 from camvib.evaluation.map_models import explain, tensors, true_classes
-from camvib.evaluation.map_scores import macro, score_maps
+from camvib.evaluation.map_scores import by_class, macro, score_maps
 
 FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 
@@ -109,15 +109,23 @@ def deletion(network: ChangeCnn, data: MapData, chosen_rows: NDArray[np.integer]
     }
 
 
-def randomised(network: ChangeCnn, data: MapData, *, nets: int = 3) -> dict[str, float]:
-    """AP of the class map of networks with random weights: it must not exceed the share of evidence cells."""
+def randomised(network: ChangeCnn, data: MapData, *, nets: int = 10) -> dict[str, float]:
+    """Scores of the class map of networks with random weights.
+
+    `auroc` must be at one half. `ap` lies above `chance`, the share of evidence cells, as long as a random network
+    lets the image through: half of them rank cells by energy and half against it, and average precision gives more
+    for the right order than it takes for the wrong one.
+    """
     values = []
     for seed in range(nets):
         torch.manual_seed(seed)
         random = ChangeCnn(len(network.classes.bias), network.widths).eval()
-        values.append(score_maps(explain(random, data, true_classes(data)).class_map, data.evidence)[:, 0])
+        values.append(score_maps(explain(random, data, true_classes(data)).class_map, data.evidence))
+    each = [by_class(one, data.labels)["macro"] for one in values]
     chance = (data.evidence != 0).mean(axis=(1, 2))
-    return {"ap": macro(np.mean(values, axis=0), data.labels), "chance": macro(chance, data.labels)}
+    found = {key: float(np.mean([one[key] for one in each])) for key in ("ap", "pointing", "auroc")}
+    spread = float(np.std([one["auroc"] for one in each]))
+    return {**found, "auroc_spread": spread, "chance": macro(chance, data.labels), "nets": nets}
 
 
 def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: int = 0) -> dict[str, float]:

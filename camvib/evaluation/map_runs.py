@@ -34,9 +34,9 @@ class MapRun:
     recordings: int = 800
     baseline_draws: int = 3
     twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, widths=(32, 64, 96), hum_share=0.1))
-    synthetic_twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=8, hum_share=0.1))
+    synthetic_twin: MapTraining = field(default_factory=lambda: MapTraining(epochs=10, hum_share=0.1))
     classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=8, hum_share=0.05))
-    synthetic_classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=6, hum_share=0.05))
+    synthetic_classes: MapTraining = field(default_factory=lambda: MapTraining(epochs=12, hum_share=0.05))
     plain: MapTraining = field(default_factory=lambda: MapTraining(epochs=10))
 
 

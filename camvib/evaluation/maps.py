@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from camvib.baseline import level_free
-from camvib.change import ChangeCnn
 from camvib.evaluation import attributions as att
+from camvib.evaluation import map_transfer
 from camvib.evaluation.classification import classification_figures
 from camvib.evaluation.map_checks import attribution_maps, deletion, randomised, specificity, trivial_maps
 from camvib.evaluation.map_data import CLASSES, MapData, simulated
@@ -43,6 +43,8 @@ def evaluate_maps(
     figures: Path | None = None,
     deletions: int = 40,
     learn: int = 800,
+    measured: Path | None = None,
+    peers: bool = True,
     progress: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Judge a model's maps on specimens that nobody trained on.
@@ -64,6 +66,11 @@ def evaluate_maps(
         Recordings of the deletion test, which is the slowest.
     learn : int
         Recordings that the trivial classifiers and the healthy template learn from.
+    measured : Path, optional
+        Folder that holds the measured cantilevers of `camvib.evaluation.map_transfer.MEASURED`; those that are not
+        there are left out.
+    peers : bool
+        Whether to explain the plain network with the usual attribution methods as well.
     progress : callable
         Called with lines of text.
 
@@ -91,13 +98,13 @@ def evaluate_maps(
     result["classification"] = _classification(models, data, learned)
     progress(f"explaining {len(visible)} visible faults")
     template = level_free(learned.images_db[learned.labels == CLASSES[0]].astype(np.float32)).mean(axis=(0, 2))
-    maps = _all_maps(models, visible, template)
+    maps = _all_maps(models, visible, template, peers)
     scores = {name: score_maps(values, visible.evidence) for name, values in maps.items()}
     result["maps"] = with_intervals(scores, visible.labels, visible.groups)
     result["chance"] = macro((visible.evidence != 0).mean(axis=(1, 2)), visible.labels)
     result |= _gains(scores, visible)
     progress("two faults at once, another rig, deletion, random weights")
-    result |= _checks(models, visible, seed, specimens, deletions, learn)
+    result |= _checks(models, visible, seed, specimens, deletions, learn, measured)
     if figures:
         from camvib.evaluation.map_figures import picture_grid  # pictures need matplotlib, figures do not
 
@@ -146,7 +153,7 @@ def _plain(models: MapModels, data: MapData) -> tuple[NDArray[np.float32], NDArr
     return np.concatenate(logits), np.concatenate(maps)
 
 
-def _all_maps(models: MapModels, data: MapData, template: NDArray[np.floating]) -> Maps:
+def _all_maps(models: MapModels, data: MapData, template: NDArray[np.floating], peers: bool) -> Maps:
     """Every map of the table, for the true class of each recording."""
     maps: Maps = {}
     classes = true_classes(data)
@@ -157,6 +164,12 @@ def _all_maps(models: MapModels, data: MapData, template: NDArray[np.floating]) 
     maps["plain_cam"] = _plain(models, data)[1]
     maps.setdefault("camvib", maps["plain_cam"])  # a plain model's class map is what it shows
     maps |= trivial_maps(data, template)
+    return maps | _peers(models, data, template) if peers else maps
+
+
+def _peers(models: MapModels, data: MapData, template: NDArray[np.floating]) -> Maps:
+    """Attribution methods on the plain network."""
+    classes = true_classes(data)
 
     def logits(images: torch.Tensor) -> torch.Tensor:
         return models.plain(images).logits
@@ -170,7 +183,7 @@ def _all_maps(models: MapModels, data: MapData, template: NDArray[np.floating]) 
         fill = fill + images.mean(dim=(1, 2), keepdim=True)
         for name, values in attribution_maps(net, images, torch.from_numpy(classes[rows]), fill).items():
             parts.setdefault(name, []).append(values)
-    return maps | {name: np.concatenate(values) for name, values in parts.items()}
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def _gains(scores: dict[str, NDArray[np.float64]], data: MapData) -> dict[str, Any]:
@@ -188,7 +201,7 @@ def _gains(scores: dict[str, NDArray[np.float64]], data: MapData) -> dict[str, A
 
 
 def _checks(
-    models: MapModels, visible: MapData, seed: int, specimens: int, deletions: int, learn: int
+    models: MapModels, visible: MapData, seed: int, specimens: int, deletions: int, learn: int, measured: Path | None
 ) -> dict[str, Any]:
     """Protocols B2, B3 and C, which need a network with class maps on the change."""
     network = models.change or models.change_no_twins
@@ -197,30 +210,18 @@ def _checks(
     pairs = simulated(FleetPlan(specimens * PER_SPECIMEN, seed + 1, faults_per_recording=2))
     other = simulated(FleetPlan(specimens * PER_SPECIMEN // 2, seed + 2, family=OTHER_RIG))
     other = other.select(other.visible)
+    transfer = {"other_rig": map_transfer.other_rig(network, other)}
+    for name in map_transfer.MEASURED:
+        if measured and (measured / name / "labels.csv").is_file():
+            transfer[name] = map_transfer.measured(network, name, measured / name)
     some = np.linspace(0, len(visible) - 1, min(deletions, len(visible))).round().astype(int)
     return {
         "specificity": specificity(network, pairs),
-        "transfer": {"other_rig": _transfer(network, other)},
+        "transfer": transfer,
         **deletion(network, visible, some),
         "randomised": randomised(network, visible),
         "planted_hum": planted_hum(network, train_seed=TEMPLATE_SEED, seed=seed + 3, recordings=learn // 2),
         "add_up_error": explain(network, visible, true_classes(visible)).add_up_error,
-    }
-
-
-def _transfer(network: ChangeCnn, data: MapData) -> dict[str, float]:
-    answer = explain(network, data, true_classes(data))
-    trivial = trivial_maps(data, data.baselines_db[0].mean(axis=0))["baseline_difference"]
-    ours = score_maps(answer.class_map, data.evidence)[:, 0]
-    theirs = score_maps(trivial, data.evidence)[:, 0]
-    low, high = bootstrap_macro(ours - theirs, data.labels, data.groups)
-    return {
-        "ap": macro(ours, data.labels),
-        "change": macro(score_maps(answer.change, data.evidence)[:, 0], data.labels),
-        "baseline_difference": macro(theirs, data.labels),
-        "low": low,
-        "high": high,
-        "recordings": len(data),
     }
 
 

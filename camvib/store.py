@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from camvib.baseline import Baseline
 from camvib.errors import StoreError
-from camvib.records import ActivationMap, Diagnosis, Evidence, Finding, Region, Spectrogram
+from camvib.records import ActivationMap, ChangeMap, Diagnosis, Evidence, Finding, Region, Spectrogram
 
 SCHEMA = 1
 _IN_BATCH = 500  # SQLite takes at most 999 bound values
@@ -248,8 +248,16 @@ def _write_evidence(evidence: Evidence, path: Path) -> None:
                 "bias": activation.bias,
             }
         ),
+        **_change_arrays(evidence.change),
     )
     draft.replace(path)
+
+
+def _change_arrays(change: ChangeMap | None) -> dict[str, Any]:
+    if change is None:
+        return {}
+    values = change.values.astype(np.float16)
+    return {"change": values, "change_frequency_hz": change.frequency_hz, "change_time_s": change.time_s}
 
 
 def _read_evidence(path: Path) -> Evidence:
@@ -271,4 +279,11 @@ def _read_evidence(path: Path) -> Evidence:
             waveform_high=stored["waveform_high"],
             spectrum_hz=stored["spectrum_hz"],
             spectrum_db=stored["spectrum_db"],
+            change=_read_change(stored),
         )
+
+
+def _read_change(stored: Mapping[str, np.ndarray]) -> ChangeMap | None:
+    if "change" not in stored:
+        return None
+    return ChangeMap(stored["change"].astype(np.float32), stored["change_frequency_hz"], stored["change_time_s"])

@@ -40,6 +40,17 @@ __all__ = [
 
 _HEAD_BYTES = 4096
 _NOT_VIBRATION = ("time",)
+_UNPACK, _EXPORT, _OTHER = "Unpack it and name the files in it", "Export the table as CSV", "Name the recording itself"
+_FOREIGN = {
+    b"PK": ("a ZIP archive (or an Excel file)", f"{_UNPACK}, or export the table as CSV"),
+    b"\x1f\x8b": ("packed with gzip", _UNPACK), b"BZh": ("packed with bzip2", _UNPACK),
+    b"\xfd7zXZ": ("packed with xz", _UNPACK), b"7z\xbc\xaf": ("a 7z archive", _UNPACK),
+    b"Rar!": ("a RAR archive", _UNPACK), b"\xd0\xcf\x11\xe0": ("an old Excel file", _EXPORT),
+    b"SQLite": ("a database", _EXPORT), b"%PDF": ("a PDF document", _OTHER),
+    b"\x89PNG": ("a picture", _OTHER), b"\xff\xd8\xff": ("a picture", _OTHER),
+    b"OggS": ("lossy audio", "Export PCM or floating-point WAV"),
+    b"ID3": ("lossy audio", "Export PCM or floating-point WAV"),
+}  # fmt: skip
 
 
 def read_channels(path: Path) -> list[Channel]:
@@ -56,8 +67,10 @@ def read_channels(path: Path) -> list[Channel]:
     name, reader, warnings = _reader_for(path, _head(path))
     try:
         channels = list(reader.read(path))
-    except CamvibError:
-        raise
+    except CamvibError as error:
+        if str(path) in error.message:
+            raise
+        raise type(error)(f"{path}: {error.message}", error.remedy) from error
     except ImportError as error:
         raise ReadError(
             f"{path}: the {name} reader cannot be loaded: {error}", f"Install it: pip install camvib[{name}]"
@@ -227,6 +240,8 @@ def _reader_for(path: Path, head: bytes) -> tuple[str, ModuleType, tuple[str, ..
         except Exception as error:  # noqa: BLE001
             warnings.append(f"reader {name!r} is broken and was passed over: {type(error).__name__}: {error}")
     if not matches:
+        if foreign := next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None):
+            raise UnknownFormat(f"{path}: is {foreign[0]}", foreign[1])
         known = ", ".join(sorted(name for name, _ in _plugins()))
         raise UnknownFormat(
             f"{path}: the content is of no known format ({known}). {'; '.join(warnings)}".strip(),

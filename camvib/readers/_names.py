@@ -26,13 +26,27 @@ _TIME = re.compile(
     r"date.*|datum|clock|uhrzeit|sec|secs|seconds?|ms|us|millis|micros)$",
     re.IGNORECASE,
 )
-_INDEX = re.compile(r"^(|#|no\.?|nr\.?|n|i|index|idx|sample.*|row|unnamed.*|id|point|count(er)?)$", re.IGNORECASE)
+_FREQUENCY = re.compile(
+    r"^(freq.*|frequency.*|frequenz.*|fréquence.*|frecuencia.*|f|order|ordnung)$|^.*[\[(]\s*[kM]?Hz\s*[\])]$",
+    re.IGNORECASE,
+)
+_RATE = re.compile(
+    r"(sampl(e|ing)_?(rate|freq|frequency)|s_?rate|f_?s|sr|f_?samp(le|ling)?|sample_?freq)_?(?P<unit>k?hz)?",
+    re.IGNORECASE,
+)
+_STEP = re.compile(
+    r"(dt|delta_?[tx]|wf_increment|x_?increment|time_?step|sampl(e|ing)_?(interval|period|time))(_?(?P<unit>s|ms|us))?",
+    re.IGNORECASE,
+)
+_INDEX = re.compile(
+    r"^(|column_\d+|#|no\.?|nr\.?|n|i|index|idx|sample.*|row|unnamed.*|id|point|count(er)?)$", re.IGNORECASE
+)
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 
 
 def known_unit(text: str | None) -> str | None:
     """Return a word that `camvib.units` (or a clock) knows for this text, else None."""
-    text = (text or "").strip().strip("[]").strip()
+    text = re.sub(r"^[\[({](.*)[\])}]$", r"\1", (text or "").strip()).strip()
     for word in (text, _WORDS.get(text.lower(), "")):
         if word in TIME_UNITS:
             return word
@@ -63,6 +77,21 @@ def is_time(name: str) -> bool:
 def is_index(name: str) -> bool:
     """Tell whether a column of this name may be a running number."""
     return bool(_INDEX.match(name.strip()))
+
+
+def is_frequency(name: str) -> bool:
+    """Tell whether a column of this name is the axis of a spectrum, if it rises evenly."""
+    return bool(_FREQUENCY.match(name.strip()))
+
+
+def rate_in(name: str, value: float) -> float | None:
+    """Read a number of this name (``fs``, ``Sampling Rate [kHz]``, ``dt``) as a sampling rate in Hz, if it is one."""
+    word = re.sub(r"[\s\-\[\]()]+", "_", name).strip("_")
+    if match := _RATE.fullmatch(word):
+        return value * (1e3 if (match["unit"] or "").lower() == "khz" else 1.0)
+    if (match := _STEP.fullmatch(word)) and value > 0:
+        return 1 / (value * TIME_UNITS[(match["unit"] or "s").lower()])
+    return None
 
 
 def comparable(name: str) -> str:

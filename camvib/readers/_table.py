@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camvib.readers._blocks import BLOCK
-from camvib.readers._channel import Channel, Rate
+from camvib.errors import NotATimeSeries
+from camvib.readers._blocks import BLOCK, blocks
+from camvib.readers._channel import Channel, Rate, stated_rate
 from camvib.readers._clock import is_running_number, looks_like_clock, read_clock
-from camvib.readers._names import TIME_UNITS, is_index, is_time, known_unit, split_name
+from camvib.readers._names import TIME_UNITS, is_frequency, is_index, is_time, known_unit, rate_in, split_name
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,38 @@ def table_channels(columns: Sequence[Column], form: str, warnings: Iterable[str]
     A time column serves the columns to its right, up to the next time column; columns to its left take the first.
     Running numbers, and what stands left of an unnamed clock (hours, minutes), are no channels.
     """
-    columns = [_with_unit(column) for column in columns if not _empty_time(column)]
+    columns = _without_rates([_with_unit(column) for column in columns if not _empty_time(column)])
+    _refuse_spectrum(columns)
     clocks = {i: _clock(column) for i, column in enumerate(columns) if _is_clock(columns, i)}
     unnamed_clock = next((i for i in clocks if not columns[i].named), 0)
     for i, column in enumerate(columns):
-        counts = (is_index(column.name) or not column.named) and is_running_number(column.values)
+        is_count = not column.named or is_index(column.name) or is_time(column.name)
+        counts = is_count and is_running_number(column.values)
         if i in clocks or counts or i < unnamed_clock or not len(column.values):
             continue
         nearest = max((j for j in clocks if j < i), default=min(clocks, default=None))
         yield _channel(column, clocks[nearest] if nearest is not None else None, form, tuple(warnings))
+
+
+def _without_rates(columns: Sequence[Column]) -> list[Column]:
+    """Take a column that repeats one number and is named ``fs`` or the like for a statement of the rate."""
+    rates: tuple[Rate, ...] = ()
+    kept = []
+    for column in columns:
+        hz = rate_in(column.name, float(column.values[0])) if column.named and len(column.values) else None
+        if hz and all((block == column.values[0]).all() for block in blocks(column.values)):
+            rates += tuple(rate for rate in [stated_rate(hz, f"column {column.name!r}")] if rate)
+        else:
+            kept.append(column)
+    return [replace(column, rates=(*column.rates, *rates)) for column in kept] if rates else kept
+
+
+def _refuse_spectrum(columns: Sequence[Column]) -> None:
+    for column in columns:
+        if column.named and is_frequency(column.name) and looks_like_clock(column.values):
+            raise NotATimeSeries(
+                f"a spectrum: column {column.name!r} rises evenly, no samples over time", "Export the time series"
+            )
 
 
 def _empty_time(column: Column) -> bool:
@@ -87,6 +112,7 @@ def _is_clock(columns: Sequence[Column], i: int) -> bool:
             i == 0
             and len(columns) > 1
             and column.unit is None
+            and not re.search(r"[\[(]", column.name)  # degrees or whatever else is no time
             and looks_like_clock(column.values)
             and not (is_running_number(column.values))
         )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from camvib.errors import NotATimeSeries
 from camvib.readers._channel import Channel, Rate, stated_rate
 from camvib.readers._clock import looks_like_clock
-from camvib.readers._names import is_time, known_unit, split_name
+from camvib.readers._names import is_time, known_unit, rate_in, split_name
 from camvib.readers._table import Column, array_columns, table_channels
 from camvib.readers._text import parse_date
 
-RATE_KEYS = ("fs", "fs_hz", "sampling_rate_hz", "sampling_rate", "sample_rate", "samplerate", "samplefreq", "srate")
-STEP_KEYS = ("dt", "dt_s", "delta_t", "wf_increment")
+_PARTS = re.compile(r"[./]")
 UNIT_KEYS = ("unit", "units")
 DATE_KEYS = ("started", "recorded_at", "start_time", "date")
 
@@ -36,16 +37,17 @@ def variable_channels(
         Unit of each array, where the file says so elsewhere.
     warnings : tuple of str
     """
-    rates, unit, recorded_at = metadata(variables)
+    stated = list(metadata(variables))
     spectra = {len(value) for value in variables.values() if value.dtype.kind == "c" and value.ndim}
     tables: dict[int, list[Column]] = {}
     for name, value in variables.items():
-        if _last(name) in (*RATE_KEYS, *STEP_KEYS, *UNIT_KEYS, *DATE_KEYS):
+        if _last(name) in (*UNIT_KEYS, *DATE_KEYS) or (value.size == 1 and rate_in(_last(name), 1.0)):
             continue
         if value.dtype.kind not in "fiu" or value.ndim > 4 or (value.size < 2 and value.ndim != 1):
             continue
         if value.ndim == 2 and value.shape[0] in spectra:  # on the axis of a complex-valued array: a spectrum
             continue
+        rates, unit, recorded_at = _nearest(stated, name)
         given = (units or {}).get(name) or split_name(name)[1] or unit
         columns = list(_columns(name, value, given, rates, recorded_at))
         if len(columns) == 2 and _is_xy(value):
@@ -57,32 +59,62 @@ def variable_channels(
         for column in columns:  # a time vector serves the arrays of its own length
             tables.setdefault(len(column.values), []).append(column)
     longest = max((value.size for value in variables.values() if value.dtype.kind in "fiu" and value.ndim), default=0)
+    spectrum: NotATimeSeries | None = None
+    found = False
     for table in tables.values():
-        yield from table_channels([column for column in table if not _side_table(column, longest)], form, warnings)
+        try:
+            channels = list(table_channels([c for c in table if not _side_table(c, longest)], form, warnings))
+        except NotATimeSeries as error:
+            spectrum = error  # beside which there may be the time series
+            continue
+        found = found or bool(channels)
+        yield from channels
+    if spectrum and not found:
+        raise spectrum
 
 
-def metadata(variables: Mapping[str, NDArray[Any]]) -> tuple[tuple[Rate, ...], str | None, datetime | None]:
-    """Pick sampling rate, unit and date from scalars."""
-    rates: list[Rate] = []
-    unit, recorded_at = None, None
+class _Stated(NamedTuple):
+    """What a scalar says, and the group or struct it stands in."""
+
+    scope: tuple[str, ...]
+    rate: Rate | None = None
+    unit: str | None = None
+    recorded_at: datetime | None = None
+
+
+def metadata(variables: Mapping[str, NDArray[Any]]) -> Iterator[_Stated]:
+    """Pick sampling rates, units and dates from scalars."""
     for name, value in variables.items():
-        key = _last(name)
         if value.size != 1:
             continue
-        item = value.reshape(-1)[0]
-        if key in (*RATE_KEYS, *STEP_KEYS) and value.dtype.kind in "fiu" and item > 0:
-            rate = stated_rate(float(item if key in RATE_KEYS else 1 / item), name)
-            rates += [rate] if rate else []
+        item, key, scope = value.reshape(-1)[0], _last(name), tuple(_PARTS.split(name)[:-1])
+        text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+        if rate_in(key, 1.0) is not None and value.dtype.kind in "fiuUS":
+            with suppress(ValueError):
+                yield _Stated(scope, rate=stated_rate(rate_in(key, float(text)) or 0.0, name))
         elif key in UNIT_KEYS and value.dtype.kind in "US":
-            text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
-            unit = known_unit(text) or text or None
+            yield _Stated(scope, unit=known_unit(text) or text or None)
         elif key in DATE_KEYS and value.dtype.kind in "USM":
-            recorded_at = parse_date(item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item))
-    return tuple(rates), unit, recorded_at
+            yield _Stated(scope, recorded_at=parse_date(text))
+
+
+def _nearest(stated: Sequence[_Stated], name: str) -> tuple[tuple[Rate, ...], str | None, datetime | None]:
+    """Choose what stands nearest to a variable: in its own group rather than above, above rather than beside."""
+    path = _PARTS.split(name)
+
+    def distance(one: _Stated) -> tuple[int, int]:
+        same = [part == other for part, other in zip(one.scope, path, strict=False)]
+        return -[*same, False].index(False), len(one.scope)
+
+    rates = [one for one in stated if one.rate]
+    best = min(map(distance, rates), default=None)
+    unit = min((one for one in stated if one.unit), key=distance, default=_Stated(()))
+    date = min((one for one in stated if one.recorded_at), key=distance, default=_Stated(()))
+    return tuple(one.rate for one in rates if one.rate and distance(one) == best), unit.unit, date.recorded_at
 
 
 def _last(name: str) -> str:
-    return re.split(r"[./]", name)[-1].lower()
+    return _PARTS.split(name)[-1].lower()
 
 
 def _columns(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from camvib.errors import NotATimeSeries, ReadError
 from camvib.readers._blocks import BLOCK, SMALL_BYTES, Spool, is_long
 from camvib.readers._channel import Channel
-from camvib.readers._names import known_unit
-from camvib.readers._variables import RATE_KEYS, UNIT_KEYS, variable_channels
+from camvib.readers._names import known_unit, rate_in
+from camvib.readers._variables import UNIT_KEYS, variable_channels
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_DATASETS = 10_000
@@ -44,6 +44,11 @@ def read_as(path: Path, form: str, *, matlab: bool) -> Iterator[Channel]:
         for name, node in nodes:
             if not isinstance(node, h5py.Dataset):
                 _refuse_pandas(path, node)
+                _attributes(node.attrs, name, arrays, units)
+                continue
+            if node.dtype.names and not is_long(total) and not node.dtype.hasobject:
+                _attributes(node.attrs, name, arrays, units)
+                arrays |= {f"{name}/{field}": np.asarray(node[field]) for field in node.dtype.names}
                 continue
             if node.dtype.kind not in "fiucS" and not h5py.check_string_dtype(node.dtype):
                 skipped.append(f"{name} holds {node.dtype} and is not opened")
@@ -84,16 +89,18 @@ def _refuse_pandas(path: Path, group: Any) -> None:
 
 
 def _attributes(attrs: Any, name: str, arrays: dict[str, NDArray[Any]], units: dict[str, str]) -> None:
+    """Take what states rate or unit for a variable within the dataset or group that it is written on."""
     for key in attrs:
-        if key.lower() in RATE_KEYS and np.size(attrs[key]) == 1:
-            arrays.setdefault(key, np.asarray(attrs[key]))
-        elif key.lower() in UNIT_KEYS and np.size(attrs[key]) == 1:
-            word = np.asarray(attrs[key]).reshape(-1)[0]
-            text = word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+        if np.size(attrs[key]) != 1:
+            continue
+        item = np.asarray(attrs[key]).reshape(-1)[0]
+        text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+        if rate_in(key, 1.0) is not None:
+            arrays.setdefault(f"{name}/{key}" if name else key, np.asarray(text))
+        elif key.lower() in UNIT_KEYS:
             if name:
                 units[name] = known_unit(text) or text
-            else:
-                arrays.setdefault(key, np.asarray(text))
+            arrays.setdefault(f"{name}/{key}" if name else key, np.asarray(text))
 
 
 def _load(node: Any, total_bytes: int) -> NDArray[Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import numpy as np
 from camvib.errors import ReadError
 from camvib.readers._blocks import Spool
 from camvib.readers._channel import Channel, Rate, stated_rate
-from camvib.readers._names import known_unit
+from camvib.readers._names import is_time, known_unit, rate_in
 from camvib.readers._table import Column, table_channels
-from camvib.readers._variables import RATE_KEYS, UNIT_KEYS
+from camvib.readers._variables import UNIT_KEYS
 
 
 def sniff(head: bytes, path: Path) -> bool:
@@ -29,11 +29,7 @@ def read(path: Path) -> Iterator[Channel]:
 
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
-        kept = [
-            f
-            for f in schema
-            if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_timestamp(f.type)
-        ]
+        kept = [f for f in schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or _is_time(f)]
         if not kept:
             raise ReadError(
                 f"{path}: no numeric column among {', '.join(schema.names)}", "Write samples as columns of numbers"
@@ -45,8 +41,9 @@ def read(path: Path) -> Iterator[Channel]:
     rates, unit = _metadata(schema.metadata)
     columns = [
         Column(
-            field.name, spools[field.name].close(),
-            "s" if pa.types.is_timestamp(field.type) else _metadata(field.metadata)[1] or unit,
+            f"time {field.name}" if _is_time(field) and not is_time(field.name) else field.name,
+            spools[field.name].close(),
+            "s" if _is_time(field) else _metadata(field.metadata)[1] or unit,
             _metadata(field.metadata)[0] or rates,
         )
         for field in kept
@@ -54,11 +51,18 @@ def read(path: Path) -> Iterator[Channel]:
     yield from table_channels(columns, "parquet")
 
 
+def _is_time(field: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_timestamp(field.type) or pa.types.is_duration(field.type))
+
+
 def _numbers(column: Any) -> Any:
     import pyarrow as pa
 
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("ns")).cast(pa.int64())
+    if _is_time(column):
+        kind = pa.timestamp if pa.types.is_timestamp(column.type) else pa.duration
+        column = column.cast(kind("ns")).cast(pa.int64())
         values = column.to_numpy(zero_copy_only=False)
         return (values - _DAY_NS * (int(values[0]) // _DAY_NS)) * 1e-9 if len(values) else np.empty(0)
     return column.to_numpy(zero_copy_only=False)
@@ -73,12 +77,10 @@ def _metadata(entries: dict[bytes, bytes] | None) -> tuple[tuple[Rate, ...], str
     for key, value in (entries or {}).items():
         name = key.decode("utf-8", "replace").lower()
         text = value.decode("utf-8", "replace").strip().strip('"')
-        if name in RATE_KEYS:
-            try:
-                rate = stated_rate(float(json.loads(text)), name)
-            except (ValueError, TypeError):
-                continue
-            rates += [rate] if rate else []
+        if rate_in(name, 1.0) is not None:
+            with suppress(ValueError):
+                rate = stated_rate(rate_in(name, float(text)) or 0.0, name)
+                rates += [rate] if rate else []
         elif name in UNIT_KEYS:
             unit = known_unit(text) or text
     return tuple(rates), unit

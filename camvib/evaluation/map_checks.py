@@ -128,35 +128,72 @@ def randomised(network: ChangeCnn, data: MapData, *, nets: int = 10) -> dict[str
     return {**found, "auroc_spread": spread, "chance": macro(chance, data.labels), "nets": nets}
 
 
-def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: int = 0) -> dict[str, float]:
+def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Whether the map of A scores higher on the evidence of A than on that of B, in recordings with both.
 
     `share` is over recordings and both orders, the two faults' evidence must each be visible; `ap_difference` is the
     mean of AP on the own evidence less AP on the other's. `share_same_evidence` asks the other way round: on the
     evidence of A, does the map of A score higher than the map of B? That does not depend on which evidence is larger.
+    `ceiling` is the share where each cell of the change map is given to the fault that it is truly due to, and
+    `votes_right` how often the map of A is the higher one in cells that are due to A alone.
     """
     both = np.array(["+" in label for label in data.labels])
     seen = ((data.one_off != 0).mean(axis=(2, 3)) >= VISIBLE_SHARE).all(axis=1) & both
     data = data.select(seen)
+    masks = [data.one_off[:, j] for j in (0, 1)]
     answers = [explain(network, data, true_classes(data, place)) for place in (0, 1)]
-    own = np.stack([score_maps(answers[j].class_map, data.one_off[:, j])[:, 0] for j in (0, 1)])
-    other = np.stack([score_maps(answers[j].class_map, data.one_off[:, 1 - j])[:, 0] for j in (0, 1)])
-    change = np.stack([score_maps(answers[0].change, data.one_off[:, j])[:, 0] for j in (0, 1)])
-    wins, difference = (own > other).mean(axis=0), (own - other).mean(axis=0)
-    names, group = np.unique(data.groups, return_inverse=True)
-    weights = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    weights = weights[:, group]
-    low, high = np.quantile(weights @ difference / weights.sum(axis=1), [0.025, 0.975])
+    maps = [answer.class_map for answer in answers]
+    own, other = _own_and_other(maps, masks)
+    best, worst = _own_and_other(
+        [answers[0].change * _true_votes(masks[j], masks[1 - j]) for j in (0, 1)],
+        masks,
+    )
+    fault = np.array([[label.split("+")[j] for label in data.labels] for j in (0, 1)])
+    wins, difference = own > other, (own - other).mean(axis=0)
+    right = np.array([_share_where(maps[j] > maps[1 - j], masks[j], masks[1 - j]) for j in (0, 1)])
+    low, high = _interval(difference, data.groups, draws, seed)
     return {
         "share": float(wins.mean()),
         "ap_difference": float(difference.mean()),
-        "low": float(low),
-        "high": float(high),
+        "low": low,
+        "high": high,
         "share_same_evidence": float((own > other[::-1]).mean()),
         "ap_own": float(own.mean()),
-        "ap_change_map": float(change.mean()),
+        "ap_change_map": float(np.mean([score_maps(answers[0].change, mask)[:, 0].mean() for mask in masks])),
+        "by_class": {str(name): float(wins[fault == name].mean()) for name in np.unique(fault)},
+        "votes_right": {str(name): float(np.nanmean(right[fault == name])) for name in np.unique(fault)},
+        "ceiling": float((best > worst).mean()),
         "recordings": len(data),
     }
+
+
+def _own_and_other(
+    maps: list[NDArray[np.floating]], masks: list[NDArray[np.int8]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """AP of each fault's map on its own and on the other's evidence, both (2, recordings)."""
+    scores = [[score_maps(values, mask)[:, 0] for mask in masks] for values in maps]
+    return np.stack([scores[0][0], scores[1][1]]), np.stack([scores[0][1], scores[1][0]])
+
+
+def _true_votes(own: NDArray[np.int8], other: NDArray[np.int8]) -> NDArray[np.floating]:
+    """1 where a cell is due to the one fault alone, 0 where to the other alone, one half elsewhere."""
+    return 0.5 + 0.5 * ((own != 0).astype(np.float32) - (other != 0))
+
+
+def _share_where(values: NDArray[np.bool_], own: NDArray[np.int8], other: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Share of the cells due to the one fault alone in which `values` holds, NaN without such cells; (recordings,)."""
+    alone = (own != 0) & (other == 0)
+    count = alone.sum(axis=(1, 2))
+    return np.where(count > 0, (values & alone).sum(axis=(1, 2)) / np.maximum(count, 1), np.nan)
+
+
+def _interval(values: NDArray[np.float64], groups: NDArray[np.str_], draws: int, seed: int) -> tuple[float, float]:
+    """95 % interval of the mean, drawing specimens."""
+    names, group = np.unique(groups, return_inverse=True)
+    weights = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    weights = weights[:, group]
+    low, high = np.quantile(weights @ values / weights.sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def trivial_maps(data: MapData, template_db: NDArray[np.floating]) -> Mapping[str, NDArray[np.floating]]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from camvib.records import ActivationMap, Region, Spectrogram
+from camvib.records import ActivationMap, ChangeMap, Region, Spectrogram
 from camvib.ticks import Axis
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FOR_RGB = (208, 28, 31)
 AGAINST_RGB = (24, 92, 190)
+# Orange and purple stay apart for all kinds of colour blindness, and apart from the pair above.
+GAIN_RGB = (226, 120, 0)
+LOSS_RGB = (112, 56, 190)
 _MAX_CELLS = 192  # a side; finer images are pooled so that a recording stays within its share of the page
 _MAX_POINTS = 400
 _PATH_SCALE = 1000
@@ -51,8 +54,17 @@ def level_palette() -> NDArray[np.uint8]:
 
 def evidence_palette() -> NDArray[np.uint8]:
     """Return the 256 colours of a signed map, shape (256, 4): against, through transparent, to for."""
+    return _signed_palette(AGAINST_RGB, FOR_RGB)
+
+
+def change_palette() -> NDArray[np.uint8]:
+    """Return the 256 colours of a change map, shape (256, 4): power lost, through transparent, to power gained."""
+    return _signed_palette(LOSS_RGB, GAIN_RGB)
+
+
+def _signed_palette(low: tuple[int, int, int], high: tuple[int, int, int]) -> NDArray[np.uint8]:
     signed = np.linspace(-1, 1, 256)
-    rgb = np.where(signed[:, None] < 0, AGAINST_RGB, FOR_RGB)
+    rgb = np.where(signed[:, None] < 0, low, high)
     alpha = 240 * np.clip((np.abs(signed) - 0.05) / 0.95, 0, 1) ** 0.7
     return np.column_stack([rgb, alpha]).astype(np.uint8)
 
@@ -65,8 +77,8 @@ def compact(spectrogram: Spectrogram) -> Spectrogram:
     return Spectrogram(values, _group_means(frequency, rows), _group_means(time, columns), spectrogram.unit)
 
 
-def _group_starts(n: int) -> NDArray[np.intp]:
-    groups = min(n, _MAX_CELLS)
+def _group_starts(n: int, most: int = _MAX_CELLS) -> NDArray[np.intp]:
+    groups = min(n, most)
     return np.arange(groups) * n // groups
 
 
@@ -95,9 +107,17 @@ def level_picture(spectrogram: Spectrogram) -> Picture:
 
 def evidence_picture(values: NDArray[np.floating], scale: float) -> Picture:
     """Draw a signed map whose full colours stand for ``-scale`` and ``+scale`` logits."""
+    return _signed_picture(values, scale, evidence_palette())
+
+
+def change_picture(values: NDArray[np.floating]) -> Picture:
+    """Draw a change map whose full colours stand for a change that is certain, -1 (lost) and +1 (gained)."""
+    return _signed_picture(values, 1.0, change_palette())
+
+
+def _signed_picture(values: NDArray[np.floating], scale: float, palette: NDArray[np.uint8]) -> Picture:
     index = 127.5 + 127.5 * np.clip(np.nan_to_num(values) / scale, -1, 1)
     image = Image.fromarray(np.rint(index[::-1]).astype(np.uint8), "L")
-    palette = evidence_palette()
     image.putpalette(palette[:, :3].tobytes())
     return Picture(_png(image, transparency=palette[:, 3].tobytes()), -scale, scale)
 
@@ -108,10 +128,26 @@ def _png(image: Image.Image, **options: object) -> bytes:
     return out.getvalue()
 
 
-def on_grid(activation_map: ActivationMap, spectrogram: Spectrogram) -> NDArray[np.floating]:
-    """Read a map at the cells of a spectrogram, by its own axes (bilinear; beyond its ends the last cell holds)."""
-    values = _along(activation_map.values, activation_map.frequency_hz, spectrogram.frequency_hz)
-    return _along(values.T, activation_map.time_s, spectrogram.time_s).T
+def on_grid(drawn: ActivationMap | ChangeMap, spectrogram: Spectrogram) -> NDArray[np.floating]:
+    """Read a map at the cells of a spectrogram, by its own axes (bilinear; beyond its ends the last cell holds).
+
+    Of a map finer than the spectrogram the strongest cell of each group is kept, so that nothing falls between.
+    """
+    frequency, time = spectrogram.frequency_hz, spectrogram.time_s
+    values, have_hz = _strongest(drawn.values, drawn.frequency_hz, len(frequency))
+    turned, have_s = _strongest(values.T, drawn.time_s, len(time))
+    return _along(_along(turned, have_s, time).T, have_hz, frequency)
+
+
+def _strongest(
+    values: NDArray[np.floating], have: NDArray[np.floating], most: int
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Pool the first axis to at most `most` cells: of each group the value of largest magnitude, with its sign."""
+    if len(have) <= most:
+        return values, have
+    starts = _group_starts(len(have), most)
+    high, low = np.maximum.reduceat(values, starts, axis=0), np.minimum.reduceat(values, starts, axis=0)
+    return np.where(high >= -low, high, low), _group_means(have, starts)
 
 
 def _along(
@@ -204,13 +240,15 @@ def map_png(
 
 
 def evidence_scale(maps: Iterable[NDArray[np.floating]]) -> float:
-    """Choose one scale for all maps of a report: the strongest map's 99.5th percentile, rounded up.
+    """Choose one scale for all maps of a report: the median of their 99.5th percentiles, rounded up.
 
+    The median, since one map that is all peak would wash out those whose evidence is spread over many cells.
     Never below 2 logits: a map without evidence must stay pale, so it may not be stretched to full colour.
     """
-    largest = max((float(np.percentile(np.abs(np.nan_to_num(m)), 99.5)) for m in maps if m.size), default=0.0)
-    decade = 10.0 ** np.floor(np.log10(max(largest, 2.0)))
-    return max(2.0, float(next(decade * m for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if decade * m >= largest)))
+    peaks = [float(np.percentile(np.abs(np.nan_to_num(m)), 99.5)) for m in maps if m.size]
+    usual = float(np.percentile(peaks, 50, method="higher")) if peaks else 0.0
+    decade = 10.0 ** np.floor(np.log10(max(usual, 2.0)))
+    return max(2.0, float(next(decade * m for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if decade * m >= usual)))
 
 
 def _figure(title: str) -> tuple[Figure, Axes]:

@@ -33,6 +33,7 @@ from camvib.pictures import (
 )
 from camvib.records import ActivationMap, Diagnosis, Evidence, Region
 from camvib.report import words
+from camvib.report.changes import SAID, SIGNS, ChangeView
 from camvib.ticks import Axis, Tick
 
 HERE = Path(__file__).parent
@@ -94,6 +95,11 @@ class Box:
     width: float
     height: float
 
+    @property
+    def high(self) -> bool:
+        """Whether a number above the frame would stand outside the picture."""
+        return self.bottom + self.height > 93
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -111,6 +117,7 @@ class Figure:
     contrast: Contrast
     level: Picture
     evidence: Picture
+    change: ChangeView | None
     time: list[Tick]
     frequency: list[Tick]
     boxes: list[Box]
@@ -142,6 +149,16 @@ class Case:
         """Classes from most to least probable."""
         return sorted(self.diagnosis.probabilities.items(), key=lambda item: -item[1])
 
+    @property
+    def prepared(self) -> list[str]:
+        """What was done to the samples on purpose."""
+        return [note for note in self.diagnosis.warnings if words.is_step(note)]
+
+    @property
+    def noticed(self) -> list[str]:
+        """What the reader noticed."""
+        return [note for note in self.diagnosis.warnings if not words.is_step(note)]
+
     def figure(self) -> Figure | None:
         """Draw the pictures; not kept, so that a long report holds one recording's at a time."""
         return draw(self.diagnosis, self.drawn_from, self.scale) if self.drawn_from else None
@@ -156,6 +173,7 @@ def draw(diagnosis: Diagnosis, evidence: Evidence, scale: float) -> Figure:
         contrast=contrast,
         level=level_picture(spectrogram),
         evidence=evidence_picture(contrast.turned * on_grid(contrast.map, spectrogram), scale),
+        change=ChangeView.of(evidence.change, diagnosis.regions, spectrogram) if evidence.change else None,
         time=time.ticks(),
         frequency=frequency.ticks(8),
         boxes=[_box(n, r, time, frequency, contrast.turned) for n, r in enumerate(diagnosis.regions, 1)],
@@ -210,7 +228,7 @@ def write_report(
     model : dict, optional
         Any of ``name``, ``version``, ``accuracy`` and ``macro_f1`` (0 to 1, on unseen groups),
         ``test_groups`` (a number or the names), and ``map_scale_logits``, the logits of full colour.
-        Without the last, the strongest map of this report sets the scale of all of them.
+        Without the last, the maps of this report's faults set the scale of all of them.
     progress : bool
         Show a progress bar if it takes longer than 2 s.
 
@@ -224,12 +242,18 @@ def write_report(
     given = sorted(cases, key=lambda case: VERDICTS.index(case[0].verdict))
     model = model or {}
     chosen = model.get("map_scale_logits")
-    scale = float(str(chosen)) if chosen else evidence_scale(e.contrast.values for _, e in given if e)
+    scale = float(str(chosen)) if chosen else _scale(given)
     listed = [Case(n, diagnosis, evidence, scale) for n, (diagnosis, evidence) in enumerate(given, 1)]
     shown = tqdm(listed, desc="report", unit="recording", delay=2, disable=not progress)
     page = _page(title, listed, shown, model, scale)
     _replace(out, page)
     return out
+
+
+def _scale(cases: Sequence[tuple[Diagnosis, Evidence | None]]) -> float:
+    """Logits of full colour: that of the faults, so that many pale healthy maps do not stretch it."""
+    faults = [e.contrast.values for d, e in cases if e and d.verdict == "fault"]
+    return evidence_scale(faults or [e.contrast.values for _, e in cases if e])
 
 
 def _page(
@@ -250,6 +274,9 @@ def _page(
         models=sorted({d.model for d in diagnoses if d.model}),
         digests=sorted({d.settings_digest for d in diagnoses if d.settings_digest}),
         scale=scale,
+        with_changes=any(case.drawn_from is not None and case.drawn_from.change is not None for case in cases),
+        said=SAID,
+        signs=SIGNS,
         written=datetime.now().astimezone(),
         version=__version__,
         css=Markup((HERE / "report.css").read_text("utf-8")),  # our own file
@@ -263,8 +290,8 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        human=words.human, percent=words.percent, signed=words.signed, odds=words.odds, rate=words.rate,
-        place=words.place, evidence=words.evidence, unit=pretty_unit, power_unit=power_unit,
+        human=words.human, percent=words.percent, part=words.part, signed=words.signed, odds=words.odds,
+        rate=words.rate, place=words.place, evidence=words.evidence, unit=pretty_unit, power_unit=power_unit,
     )  # fmt: skip
     environment.globals["span"] = words.span
     return environment

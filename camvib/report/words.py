@@ -21,6 +21,16 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.0f} %"
 
 
+def part(fraction: float) -> str:
+    """Write a share of the picture: none of it, or percent."""
+    return percent(fraction) if fraction else "none"
+
+
+def is_step(note: str) -> bool:
+    """Whether a note is a step of preparation (`camvib.records.Recording.history`), not a warning."""
+    return note.startswith(("resampled ", "converted ", "cut "))
+
+
 def signed(value: float) -> str:
     """Write a value with its sign and one decimal."""
     return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")  # -0 becomes +0

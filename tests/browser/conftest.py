@@ -1,12 +1,13 @@
 """A made-up batch of recordings of cantilevers, as a report would show it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from camvib.records import ActivationMap, Diagnosis, Evidence, Finding, Region, Spectrogram
+from camvib.records import ActivationMap, ChangeMap, Diagnosis, Evidence, Finding, Region, Spectrogram
 from camvib.report import write_report
 
 MODES_HZ = (12.0, 75.0, 210.0, 410.0)
@@ -38,11 +39,7 @@ def evidence_of(x: np.ndarray, label: str, reference: str, spots: list, bias: fl
     bins = np.fft.rfftfreq(n_fft, 1 / RATE_HZ)
     db = 10 * np.log10(np.stack([np.interp(hz, bins, column) for column in power], 1) + 1e-12)
     seconds = (starts + n_fft / 2) / RATE_HZ
-    row = np.arange(128)
-    values = np.random.default_rng(1).normal(0, 0.25, (128, 128))
-    for s, f, strength in spots:
-        at = np.interp(f, hz, row), np.interp(s, seconds, row)
-        values += strength * np.exp(-(((row[:, None] - at[0]) / 5) ** 2) - ((row[None] - at[1]) / 12) ** 2)
+    values = np.random.default_rng(1).normal(0, 0.25, (128, 128)) + hills(hz, seconds, spots)
     k = 300
     pieces = np.array_split(x, k)
     segments = np.abs(np.fft.rfft(x[:4096].reshape(4, 1024) * np.hanning(1024))) ** 2
@@ -54,6 +51,21 @@ def evidence_of(x: np.ndarray, label: str, reference: str, spots: list, bias: fl
         np.fft.rfftfreq(1024, 1 / RATE_HZ),
         10 * np.log10(segments.mean(0) / (RATE_HZ * 384) + 1e-12),
     )
+
+
+def hills(hz: np.ndarray, seconds: np.ndarray, spots: list) -> np.ndarray:
+    """A smooth spot at each (s, Hz, height)."""
+    row, values = np.arange(128), np.zeros((128, 128))
+    for s, f, height in spots:
+        at = np.interp(f, hz, row), np.interp(s, seconds, row)
+        values += height * np.exp(-(((row[:, None] - at[0]) / 5) ** 2) - ((row[None] - at[1]) / 12) ** 2)
+    return values
+
+
+def compared(evidence: Evidence, spots: list) -> Evidence:
+    """The evidence of a model that compares with the asset's baseline."""
+    hz, seconds = evidence.spectrogram.frequency_hz, evidence.spectrogram.time_s
+    return replace(evidence, change=ChangeMap(np.clip(hills(hz, seconds, spots), -1, 1), hz, seconds))
 
 
 def probabilities(**named: float) -> dict[str, float]:
@@ -141,10 +153,16 @@ def example_cases() -> Iterator[tuple[Diagnosis, Evidence | None]]:
             probabilities=probabilities(loose_clamp=0.71, crack=0.22),
             reference="healthy",
             reason="All bending modes are shifted alike.",
-            regions=(Region(0.2, 1.0, 9, 14, 0.5, 1, "1st bending mode, 11 Hz"),),
+            regions=(
+                Region(0.4, 0.8, 6, 16, 0.5, 1, "1st bending mode, 11 Hz"),
+                Region(1.4, 1.8, 60, 80, 0.3, 1, "2nd bending mode, 69 Hz"),
+            ),
         ),
-        evidence_of(
-            hit_beam((11, 69, 195, 381), 5), "loose_clamp", "healthy", [(0.6, 11, 22), (1.6, 69, 11)], 0.3, "m/s2"
+        compared(
+            evidence_of(
+                hit_beam((11, 69, 195, 381), 5), "loose_clamp", "healthy", [(0.6, 11, 22), (1.6, 69, 11)], 0.3, "m/s2"
+            ),
+            [(0.6, 11, -1.2), (1.6, 69, 1.2)],
         ),
     )
     yield (
@@ -157,7 +175,10 @@ def example_cases() -> Iterator[tuple[Diagnosis, Evidence | None]]:
             reference="healthy",
             reason="The novelty score of 7.2 is above the limit of 4.0.",
         ),
-        evidence_of(hit_beam((9, 120, 260, 520), 6), "impact", "healthy", [(0.2, 300, 6)], 0.3, "m/s2"),
+        compared(
+            evidence_of(hit_beam((9, 120, 260, 520), 6), "impact", "healthy", [(0.2, 300, 6)], 0.3, "m/s2"),
+            [(0.2, 300, 1.0)],
+        ),
     )
     yield (
         judged(

@@ -54,7 +54,7 @@ def test_page_opens_silently_and_every_picture_is_drawn(open_page):
     page = open_page()
     assert page.title() == "Cantilever fleet, March"
     widths = page.locator("img.map").evaluate_all("pictures => pictures.map(p => p.naturalWidth)")
-    assert widths == [128] * 6
+    assert widths == [128] * 8
     for link in page.locator("#summary a").all():
         assert page.locator(link.get_attribute("href")).count() == 1
 
@@ -143,7 +143,8 @@ def test_words_stand_out_from_their_ground(open_page, scheme):
     """WCAG 2.1, 1.4.3: contrast of at least 4.5 : 1 for text."""
     page = open_page(color_scheme=scheme)
     for selector in (".headline", ".verdict.fault", ".verdict.healthy", ".verdict.unknown", ".verdict.refused",
-                     ".facts dt", ".y-ticks span", "#summary a", ".chip.red", ".chip.blue"):  # fmt: skip
+                     ".facts dt", ".y-ticks span", "#summary a", ".chip.red", ".chip.blue",
+                     ".gain-word", ".loss-word", "li .gain", "li .loss", ".box.gain b", ".box.loss b"):  # fmt: skip
         ink, ground = page.evaluate(
             """selector => {
               let element = document.querySelector(selector);
@@ -164,6 +165,42 @@ def _contrast(*colours: str) -> float:
 
     dark, light = sorted(map(luminance, colours))
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_what_changed_and_why_stand_side_by_side_with_the_same_axes_and_frames(open_page):
+    page = open_page(viewport={"width": 1280, "height": 1000})
+    card = page.locator(".card", has_text="beam 05")
+    change, why = card.locator("figure").all()[:2]
+    assert change.locator("figcaption").inner_text().startswith("What changed against this asset's healthy baseline")
+    assert why.locator("figcaption").inner_text().startswith("Why loose clamp")
+    for ticks in (".y-ticks span", ".x-ticks span", ".y-label", ".x-label"):
+        assert change.locator(ticks).all_inner_texts() == why.locator(ticks).all_inner_texts() != []
+    left, right = (figure.locator(".pane").bounding_box() for figure in (change, why))
+    assert (left["y"], left["width"], left["height"]) == (right["y"], right["width"], right["height"])
+    frames = [[box.get_attribute("style") for box in f.locator(".box").all()] for f in (change, why)]
+    assert frames[0] == frames[1]
+    assert change.locator(".box b").all_inner_texts() == ["1 ▼", "2 ▲"]
+    assert change.locator(".scale .ends i").all_inner_texts() == ["−1", "0", "+1"]
+
+
+def test_gain_and_loss_are_said_in_words_and_to_those_who_cannot_see(open_page):
+    page = open_page(java_script_enabled=False)
+    lost, gained = page.locator(".card", has_text="beam 05").locator(".regions li").all_inner_texts()
+    assert "power lost" in lost
+    assert "6–16 Hz" in lost
+    assert "power gained" in gained
+    alt = page.locator(".card", has_text="beam 05").locator("img.map").first.get_attribute("alt")
+    assert re.search(r"6–16 Hz – 1st bending mode, 11 Hz, power lost.*69 Hz, power gained", alt)
+    assert page.locator(".card.unknown .change").count() == 1
+    assert page.locator(".card", has_text="beam 07").locator(".change").count() == 0
+
+
+def test_one_above_the_other_on_a_phone(open_page):
+    page = open_page(viewport={"width": 390, "height": 800})
+    panes = page.locator(".card", has_text="beam 05").locator(".image .pane").all()[:2]
+    above, below = (pane.bounding_box() for pane in panes)
+    assert above["x"] == below["x"]
+    assert above["y"] + above["height"] < below["y"]
 
 
 def test_fits_a_phone(open_page):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from camvib.errors import CamvibError
 from camvib.pictures import (
+    change_picture,
     compact,
     evidence_picture,
     evidence_scale,
@@ -21,9 +22,12 @@ from camvib.pictures import (
     on_grid,
     spectrogram_png,
 )
-from camvib.records import ActivationMap, Diagnosis, Evidence, Region, Spectrogram
+from camvib.quality import resample
+from camvib.records import ActivationMap, ChangeMap, Diagnosis, Evidence, Recording, Region, Spectrogram
 from camvib.report import words, write_report
+from camvib.report.changes import way
 from camvib.report.render import Contrast
+from camvib.store import Store
 from camvib.ticks import Axis
 
 HZ = np.geomspace(5, 800, 16)
@@ -129,6 +133,48 @@ def test_scale_is_the_reports_and_never_stretches_a_faint_map():
     assert pixels(evidence_picture(faint, evidence_scale([faint])).png)[..., 3].max() == 0
 
 
+def test_one_map_that_is_all_peak_does_not_wash_out_the_others():
+    spread, peak = np.full((4, 4), 30.0), np.full((4, 4), 250.0)
+    assert evidence_scale([spread, spread, peak]) == 30.0
+
+
+# Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009), table of severity 1.0, on linear RGB.
+COLOUR_BLINDNESS = {
+    "none": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("kind", COLOUR_BLINDNESS)
+def test_gain_and_loss_are_far_apart_for_all_eyes(kind):
+    """Distance in CIELAB, where 2.3 is just noticeable and black and white are 100 apart."""
+    gain, loss = pixels(change_picture(np.array([[1.0, -1.0]])).png)[0, :, :3] / 255
+    seen = [np.clip(np.asarray(COLOUR_BLINDNESS[kind]) @ _linear(c), 0, 1) for c in (gain, loss)]
+    assert np.linalg.norm(_lab(seen[0]) - _lab(seen[1])) > 50
+
+
+def _linear(rgb: np.ndarray) -> np.ndarray:
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(linear: np.ndarray) -> np.ndarray:
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.asarray(to_xyz) @ linear / [0.9505, 1.0, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_a_knock_of_one_column_survives_a_coarser_picture():
+    fine = np.zeros((16, 240))
+    fine[:, 101] = -1.0
+    spectrogram = evidence().spectrogram
+    drawn = on_grid(ChangeMap(fine, HZ, np.linspace(0.1, 2.9, 240)), spectrogram)
+    assert drawn.min() < -0.7
+    assert abs(spectrogram.time_s[int(drawn[0].argmin())] - (0.1 + 2.8 * 101 / 239)) < 0.13
+
+
 def test_coarse_map_is_placed_by_its_own_axes():
     spectrogram = evidence().spectrogram
     coarse = ActivationMap(np.array([[0.0, 0.0], [0.0, 4.0]]), HZ[[3, 12]], SECONDS[[4, 19]], "crack")
@@ -188,6 +234,71 @@ def test_words(said, expected):
     assert said == expected
 
 
+# --- what changed
+
+
+def change_map(*patches: tuple[slice, slice, float]) -> ChangeMap:
+    values = np.zeros((16, 24))
+    for rows, columns, value in patches:
+        values[rows, columns] = value
+    return ChangeMap(values, HZ, SECONDS)
+
+
+BOX = Region(float(SECONDS[4]), float(SECONDS[9]), float(HZ[4]), float(HZ[9]), 0.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("patches", "expected"),
+    [
+        ([(slice(4, 8), slice(4, 10), 0.8)], "gain"),
+        ([(slice(4, 8), slice(4, 10), -0.8)], "loss"),
+        ([(slice(4, 6), slice(4, 10), 0.8), (slice(6, 8), slice(4, 10), -0.8)], "both"),  # a mode that moved: mean 0
+        ([(slice(4, 10), slice(4, 10), -0.3)], "none"),
+        ([(slice(10, 16), slice(10, 24), 1.0)], "none"),
+    ],
+)
+def test_a_regions_word_is_that_of_its_own_cells(patches, expected):
+    assert way(change_map(*patches), BOX) == expected
+
+
+def test_a_region_outside_the_map_has_no_clear_change():
+    assert way(change_map(), replace(BOX, start_s=7.0, end_s=8.0)) == "none"
+
+
+def test_change_survives_the_store_and_evidence_without_it_reads_as_before(tmp_path):
+    store = Store(tmp_path / "s.db")
+    given = change_map((slice(4, 8), slice(4, 10), -0.8))
+    store.save(CRACK, replace(evidence(), change=given))
+    store.save(HEALTHY, evidence("healthy", "crack"))
+    back = store.evidence(CRACK)
+    np.testing.assert_allclose(back.change.values, given.values, atol=1e-3)
+    np.testing.assert_array_equal(back.change.frequency_hz, HZ)
+    np.testing.assert_array_equal(back.change.time_s, SECONDS)
+    assert store.evidence(HEALTHY).change is None
+    (without,) = tmp_path.glob("evidence/*/ef56*.npz")
+    assert not [name for name in np.load(without).files if "change" in name]  # what older versions wrote
+
+
+@pytest.mark.parametrize("verdict", ["fault", "unknown", "healthy"])
+def test_every_judged_recording_shows_what_changed_in_words(tmp_path, verdict):
+    around = replace(CRACK, verdict=verdict, regions=(BOX,))
+    compared = replace(evidence(), change=change_map((slice(4, 8), slice(4, 10), -0.8)))
+    text = text_of(write_report([(around, compared)], tmp_path / "r.html", progress=False).read_text("utf-8"))
+    assert "What changed against this asset's healthy baseline" in text
+    assert "power lost (6 %)" in text
+    assert "never with “the healthy recording”" in text
+    assert re.search(r"evidence for crack power lost \d", text)
+
+
+def test_resampling_is_preparation_and_no_warning(tmp_path):
+    raw = Recording(np.zeros(800), 8000.0, "m/s2", "tip", "a.wav", "00", history=("converted g to m/s2: × 9.80665",))
+    notes = (*resample(raw, 4000.0).history, "The header gives no sensor.")
+    page = write_report([(replace(CRACK, warnings=notes), evidence())], tmp_path / "r.html", progress=False)
+    text = text_of(page.read_text("utf-8"))
+    assert "How it was prepared converted g to m/s2: × 9.80665; resampled 8000 Hz to 4000 Hz" in text
+    assert re.search(r"Signal quality The header gives no sensor\. (?!converted)", text)
+
+
 # --- the page
 
 
@@ -244,7 +355,8 @@ def test_page_asks_nothing_of_the_network_and_stays_small(tmp_path):
     rng = np.random.default_rng(0)
     noise = Spectrogram(rng.normal(-40, 12, (128, 128)), np.geomspace(5, 800, 128), np.linspace(0, 3, 128), "m/s2")
     contrast = ActivationMap(rng.normal(0, 5, (128, 128)), noise.frequency_hz, noise.time_s, "crack", "healthy")
-    worst = replace(evidence(), spectrogram=noise, contrast=contrast)
+    change = ChangeMap(rng.uniform(-1, 1, (128, 128)), noise.frequency_hz, noise.time_s)
+    worst = replace(evidence(), spectrogram=noise, contrast=contrast, change=change)
     one = write_report([(CRACK, worst)], tmp_path / "1.html", progress=False).read_text("utf-8")
     three = write_report([(CRACK, worst)] * 3, tmp_path / "3.html", progress=False).read_text("utf-8")
     assert (len(three) - len(one)) / 2 <= 120 * 1024

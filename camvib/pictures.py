@@ -223,19 +223,29 @@ def map_png(
         Logits of full colour. Give the same to every picture that will be compared with another;
         left out, it is `evidence_scale` of this map.
     """
-    from matplotlib.colors import ListedColormap
-
     figure, axes = _figure(title)
-    _draw_levels(figure, axes, spectrogram, grey=True)
     scale = scale_logits or evidence_scale([activation_map.values])
-    height, width = spectrogram.values_db.shape
-    drawn = axes.imshow(
-        on_grid(activation_map, spectrogram), origin="lower", aspect="auto", extent=(0, width, 0, height),
-        cmap=ListedColormap(evidence_palette() / 255), vmin=-scale, vmax=scale, interpolation="bilinear",
-    )  # fmt: skip
     against = f" (−: for {activation_map.reference})" if activation_map.reference else ""
-    figure.colorbar(drawn, ax=axes, label=f"logits, +: for {activation_map.label}{against}".replace("_", " "))
+    said = f"logits, +: for {activation_map.label}{against}".replace("_", " ")
+    _draw_signed(figure, axes, spectrogram, on_grid(activation_map, spectrogram), scale, evidence_palette(), said)
     _draw_regions(axes, spectrogram, regions)
+    return _save(figure, path)
+
+
+def change_png(spectrogram: Spectrogram, change: ChangeMap, path: Path, title: str = "") -> Path:
+    """Write a change map over its spectrogram in grey; return `path`.
+
+    Parameters
+    ----------
+    spectrogram : Spectrogram
+    change : ChangeMap
+        On any grid; it is placed by its own axes.
+    path : Path
+    title : str
+    """
+    figure, axes = _figure(title)
+    said = "probability of a change > 6 dB, +: gained, −: lost"
+    _draw_signed(figure, axes, spectrogram, on_grid(change, spectrogram), 1.0, change_palette(), said)
     return _save(figure, path)
 
 
@@ -278,6 +288,27 @@ def _draw_levels(figure: Figure, axes: Axes, spectrogram: Spectrogram, grey: boo
     axes.set_yticks([t.at / 100 * height for t in frequency], [t.text for t in frequency])
     if not grey:
         figure.colorbar(drawn, ax=axes, label=f"level, dB re 1 {power_unit(spectrogram.unit)}")
+
+
+def _draw_signed(
+    figure: Figure,
+    axes: Axes,
+    spectrogram: Spectrogram,
+    values: NDArray[np.floating],
+    scale: float,
+    palette: NDArray[np.uint8],
+    said: str,
+) -> None:
+    """Draw a signed map on the cells of a spectrogram in grey, and its colour bar."""
+    from matplotlib.colors import ListedColormap
+
+    _draw_levels(figure, axes, spectrogram, grey=True)
+    height, width = spectrogram.values_db.shape
+    drawn = axes.imshow(
+        values, origin="lower", aspect="auto", extent=(0, width, 0, height),
+        cmap=ListedColormap(palette / 255), vmin=-scale, vmax=scale, interpolation="bilinear",
+    )  # fmt: skip
+    figure.colorbar(drawn, ax=axes, label=said)
 
 
 def _draw_regions(axes: Axes, spectrogram: Spectrogram, regions: Sequence[Region]) -> None:

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from camvib.cam import contrast, regions
 from camvib.evaluation.splits import Split
 from camvib.inference import Model
-from camvib.pictures import evidence_scale, map_png, spectrogram_png
-from camvib.records import ActivationMap, Spectrogram
+from camvib.pictures import change_png, evidence_scale, map_png, spectrogram_png
+from camvib.records import ActivationMap, ChangeMap, Spectrogram
 from camvib.training_data import TrainingData
 
 SPECTROGRAMS_A_CLASS = 3
 
 
 def write_pictures(model: Model, data: TrainingData, split: Split, figures: dict[str, Any], out: Path) -> None:
-    """Write figures/ (confusion matrix, a test recording's map a class) and spectrograms/ (a sample a class)."""
+    """Write figures/ (confusion matrix, a test recording's maps a class) and spectrograms/ (a sample a class)."""
     (out / "figures").mkdir(exist_ok=True)
     (out / "spectrograms").mkdir(exist_ok=True)
     confusion_png(np.array(figures["confusion"]), figures["confusion_labels"], out / "figures" / "confusion_matrix.png")
@@ -31,11 +31,13 @@ def write_pictures(model: Model, data: TrainingData, split: Split, figures: dict
             spectrogram_png(_picture(model, data, recording)[0], out / "spectrograms" / name, title=title)
     first = {label: split.test[labels[split.test] == label][:1] for label in sorted(set(data.labels))}
     drawn = {label: _map(model, data, int(found[0]), label) for label, found in first.items() if len(found)}
-    scale = evidence_scale([activation.values for _, activation, _ in drawn.values()])
-    for label, (picture, activation, title) in drawn.items():
+    scale = evidence_scale([activation.values for _, activation, _, _ in drawn.values()])
+    for label, (picture, activation, change, title) in drawn.items():
         axes = model.map_axes(activation.values)
         found = regions(activation, axes, threshold=model.settings.diagnosis.region_threshold)
         map_png(picture, activation, found, out / "figures" / f"map_{_slug(label)}.png", title, scale_logits=scale)
+        if change is not None:
+            change_png(picture, change, out / "figures" / f"change_{_slug(label)}.png", title)
 
 
 def _picture(model: Model, data: TrainingData, recording: int) -> tuple[Spectrogram, Any]:
@@ -47,14 +49,18 @@ def _picture(model: Model, data: TrainingData, recording: int) -> tuple[Spectrog
     return image, predicted
 
 
-def _map(model: Model, data: TrainingData, recording: int, label: str) -> tuple[Spectrogram, ActivationMap, str]:
-    """Spectrogram, contrast map and title of one recording of a label."""
+def _map(
+    model: Model, data: TrainingData, recording: int, label: str
+) -> tuple[Spectrogram, ActivationMap, ChangeMap | None, str]:
+    """Spectrogram, contrast map, change map if the model has one, and title of one recording of a label."""
     picture, predicted = _picture(model, data, recording)
     shown, reference = model.what_to_show(label, predicted.logits[0])
     axes = model.map_axes(predicted.maps)
     activation = contrast(predicted.maps[0], predicted.logits[0], model.classes, shown, reference, axes)
+    change = predicted.change
+    changed = None if change is None else ChangeMap(change[0], picture.frequency_hz, picture.time_s)
     against = f" against {reference}" if reference else ""
-    return picture, activation, f"{shown}{against}, {activation.logit:+.2f} logits: {data.files[recording]}"
+    return picture, activation, changed, f"{shown}{against}, {activation.logit:+.2f} logits: {data.files[recording]}"
 
 
 def _slug(label: str) -> str:

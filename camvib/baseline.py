@@ -70,6 +70,45 @@ class Baseline:
         return cls(flat.mean(axis=(0, 2)), flat.std(axis=(0, 2)), recordings)
 
 
+@dataclass(frozen=True, eq=False)
+class HealthyPool:
+    """Healthy images of several assets, to draw baselines from that do not hold the recording they are for.
+
+    Attributes
+    ----------
+    images_db : dict of str to ndarray, shape (windows, rows, columns)
+        By recording.
+    assets : dict of str to str
+        By recording.
+    """
+
+    images_db: dict[str, NDArray[np.float32]]
+    assets: dict[str, str]
+
+    @cached_property
+    def _of_asset(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for recording in self.images_db:
+            found.setdefault(self.assets[recording], []).append(recording)
+        return found
+
+    def others(self, asset: str, recording: str) -> list[str]:
+        """The asset's healthy recordings other than this one."""
+        return [other for other in self._of_asset.get(asset, []) if other != recording]
+
+    def draw(self, asset: str, recording: str, rng: np.random.Generator) -> Baseline:
+        """Baseline from at most `USUAL_RECORDINGS` of `others`.
+
+        Raises
+        ------
+        SignalError
+            There are fewer than `MIN_RECORDINGS`.
+        """
+        chosen = rng.permutation(self.others(asset, recording))[:USUAL_RECORDINGS].tolist()
+        images = [self.images_db[other] for other in chosen] or [np.zeros((0, 1, 1), np.float32)]
+        return Baseline.of(np.concatenate(images), len(chosen))
+
+
 def leave_one_out(
     healthy_db: NDArray[np.floating], groups: NDArray[np.str_], *, recordings: int = USUAL_RECORDINGS, seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

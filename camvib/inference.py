@@ -34,8 +34,8 @@ HEALTHY_WORDS = ("healthy", "normal", "ok", "good", "baseline")
 def layer_images(layer: SpectrogramLayer, waveforms: NDArray[np.float32], batch_size: int = 32) -> NDArray[np.float32]:
     """Images in dB, shape (n, rows, columns), of windows, shape (n, samples); a few at a time."""
     with torch.inference_mode():
-        parts = [layer(torch.from_numpy(waveforms[i : i + batch_size])) for i in range(0, len(waveforms), batch_size)]
-        return torch.cat(parts).numpy()
+        blocks = (np.array(waveforms[i : i + batch_size], np.float32) for i in range(0, len(waveforms), batch_size))
+        return torch.cat([layer(torch.from_numpy(block)) for block in blocks]).numpy()
 
 
 class Diagnoser(nn.Module):

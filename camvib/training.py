@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -18,11 +19,12 @@ import numpy as np
 import pandas as pd
 
 from camvib import calibration
+from camvib.change_fitting import fit_change, settle_source, with_baselines
 from camvib.errors import CamvibError, SplitError
 from camvib.evaluation.classification import classification_figures
 from camvib.evaluation.splits import Split, group_split
 from camvib.fitting import OnEpoch, fit_network
-from camvib.inference import HEALTHY_WORDS, Model
+from camvib.inference import HEALTHY_WORDS, Diagnoser, Model
 from camvib.quality import InputSpec
 from camvib.rigs import load_rig
 from camvib.settings import Settings
@@ -42,6 +44,19 @@ class TrainingResult:
     test_groups: tuple[str, ...]
     data_digest: str
     metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs between networks: settings that hang on the data, what the data must have, and the fit."""
+
+    settle: Callable[[TrainingData, Settings], Settings]
+    prepare: Callable[[TrainingData, Settings, bool], TrainingData]
+    fit: Callable[..., Diagnoser]
+
+
+PLAIN = Recipe(lambda data, settings: settings, lambda data, settings, progress: data, fit_network)
+RECIPES = {"change_cnn": Recipe(settle_source, with_baselines, fit_change)}
 
 
 def train(
@@ -100,17 +115,21 @@ def train(
         group_column=group_column,
         extra_columns=extra_columns,
         multilabel=settings.model.head == "sigmoid",
+        healthy=settings.diagnosis.healthy,
         progress=progress,
     )
+    recipe = RECIPES.get(settings.model.name, PLAIN)
     settings = settings.model_copy(
         update={"spectrogram": settings.spectrogram.model_copy(update={"window_s": data.window_s})}
     )
+    settings = recipe.settle(data, settings)
     if rig is None and (folder / "rig.toml").is_file():
         rig = str(folder / "rig.toml")
     fingerprint = _fingerprint(data, settings, rig)
     if resume and (done := _finished(out, fingerprint)):
         return done
     out.mkdir(parents=True, exist_ok=True)
+    data = recipe.prepare(data, settings, progress)
     split = group_split(
         data.labels,
         data.groups,
@@ -119,7 +138,7 @@ def train(
         seed=settings.training.seed,
     )
     _describe_run(out, data, settings, split)
-    diagnoser = fit_network(
+    diagnoser = recipe.fit(
         data, split, settings, out, fingerprint=fingerprint, resume=resume, on_epoch=on_epoch, progress=progress
     )
     model = _with_calibration(diagnoser, data, split, settings, rig)
@@ -194,7 +213,9 @@ def _with_calibration(diagnoser: Any, data: TrainingData, split: Split, settings
     draft = Model(diagnoser, data.classes, healthy, spec, settings, known)
     held = split.validation if len(split.validation) else split.train
     seen_windows, held_windows = data.windows_of(split.train), data.windows_of(held)
-    seen, unseen = draft.predict(data.windows[seen_windows]), draft.predict(data.windows[held_windows])
+    seen, unseen = (
+        draft.predict(data.windows[windows], data.baseline_of(windows)) for windows in (seen_windows, held_windows)
+    )
     fitted = calibration.fit(
         seen.embedding,
         data.label_index[data.entry[seen_windows]],
@@ -236,7 +257,7 @@ def _conclude(
     windows = data.windows_of(split.test)
     if not len(windows):
         raise SplitError("no test recording could be read", "See left_out in data.json for the reasons")
-    predicted = model.predict(data.windows[windows])
+    predicted = model.predict(data.windows[windows], data.baseline_of(windows))
     logits = np.stack([predicted.logits[data.entry[windows] == i].mean(axis=0) for i in split.test])
     figures = classification_figures(
         [data.labels[i] for i in split.test], logits, data.classes, multilabel=model.is_multilabel
@@ -258,7 +279,7 @@ def _conclude(
     card = {key: metrics[key] for key in ("accuracy", "macro_f1", "test_recordings", "data_digest", "seed")}
     card["test_groups"] = len(metrics["test_groups"])
     card["train_groups"] = len(metrics["train_groups"])
-    model.card.update(card)
+    model.card.update({**data.notes, **card})
     model.save(out / "model")
     write_pictures(model, data, split, figures, out)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from camvib import catalog
+from camvib.baseline import Baseline, HealthyPool
 from camvib.datasets import Entry, LabelledSet
 from camvib.errors import CamvibError, LabelsError
 from camvib.inference import HEALTHY_WORDS
@@ -32,10 +33,16 @@ class TrainingData:
         Index of the recording that a window was cut from.
     targets : ndarray, shape (recordings, classes)
         1 where the recording has the class.
-    labels, groups, ids, files, recordings : list
+    labels, groups, ids, files, entries, recordings : list
         One each a recording.
     left_out : list of dict
         File and reason of what could not be used.
+    baselines : Baseline, optional
+        Of each recording's asset, from other healthy recordings of it, where the network compares with it.
+    healthy : HealthyPool, optional
+        What these are drawn from.
+    notes : dict
+        What the model card says of the data.
     """
 
     folder: Path
@@ -49,8 +56,12 @@ class TrainingData:
     files: list[str]
     left_out: list[dict[str, str]]
     digest: str
+    entries: list[Entry]
     recordings: list[Recording]
     window_s: float
+    baselines: Baseline | None = None
+    healthy: HealthyPool | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def sampling_rate_hz(self) -> float:
@@ -71,6 +82,36 @@ class TrainingData:
     def label_index(self) -> NDArray[np.int64]:
         """Index of each recording's label among the distinct labels (class, or combination of faults)."""
         return np.unique(self.labels, return_inverse=True)[1]
+
+    @property
+    def assets(self) -> list[str]:
+        """Asset of each recording; its group where labels.csv names none."""
+        return [entry.asset or entry.group for entry in self.entries]
+
+    def baseline_of(self, windows: NDArray[np.int64]) -> Baseline | None:
+        """What these windows are compared with, one each."""
+        if self.baselines is None:
+            return None
+        rows, known = self.entry[windows], self.baselines
+        return Baseline(known.mean_db[rows], known.spread_db[rows], known.recordings)
+
+    def without(self, left_out: dict[int, str]) -> TrainingData:
+        """Leave recordings out, each for its reason."""
+        kept = np.array([i for i in range(len(self.labels)) if i not in left_out], np.int64)
+        windows = self.windows_of(kept)
+        lists = {
+            name: [getattr(self, name)[i] for i in kept]
+            for name in ("labels", "groups", "ids", "files", "entries", "recordings")
+        }
+        reasons = [{"file": self.files[i], "reason": reason} for i, reason in left_out.items()]
+        return replace(
+            self,
+            windows=self.windows[windows],
+            entry=np.searchsorted(kept, self.entry[windows]),
+            targets=self.targets[kept],
+            left_out=self.left_out + reasons,
+            **lists,  # type: ignore[arg-type]
+        )
 
     def windows_of(self, recordings: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indices of the windows of these recordings."""
@@ -114,6 +155,7 @@ def load_training_data(
     group_column: str | None,
     extra_columns: bool,
     multilabel: bool,
+    healthy: str | None,
     progress: bool,
 ) -> TrainingData:
     """Read, check and cut a labelled folder; see `camvib.training.train` for the parameters."""
@@ -134,9 +176,9 @@ def load_training_data(
     left_out += short
     entries = [entry for entry, _ in used]
     recordings = [recording for _, recording in used]
-    cut = [_cut(recording, n) for recording in recordings]
+    cut = [cut_windows(recording, n) for recording in recordings]
     labels = [entry.label for entry in entries]
-    classes = class_names(labels, multilabel)
+    classes = class_names(labels, multilabel, healthy)
     return TrainingData(
         folder=folder,
         windows=np.concatenate(cut),
@@ -149,6 +191,7 @@ def load_training_data(
         files=[entry.file.name for entry in entries],
         left_out=left_out,
         digest=labelled.digest(),
+        entries=entries,
         recordings=recordings,
         window_s=n / rate,
     )
@@ -201,12 +244,13 @@ def _long_enough(
     return kept, short
 
 
-def _cut(recording: Recording, n: int) -> NDArray[np.float32]:
+def cut_windows(recording: Recording, n: int) -> NDArray[np.float32]:
+    """All whole windows of a recording, shape (windows, n)."""
     count = len(recording.samples) // n
     return np.asarray(recording.samples[: count * n], np.float32).reshape(count, n)
 
 
-def class_names(labels: list[str], multilabel: bool) -> tuple[str, ...]:
+def class_names(labels: list[str], multilabel: bool, healthy: str | None = None) -> tuple[str, ...]:
     """Classes of a set, healthy first; faults alone where they may come together (``crack+impact``)."""
     parts = {part for label in labels for part in (label.split("+") if multilabel else [label])}
     if multilabel:
@@ -215,7 +259,7 @@ def class_names(labels: list[str], multilabel: bool) -> tuple[str, ...]:
         raise LabelsError(
             f"labels.csv: only one label, {', '.join(sorted(set(labels)))}", "Training needs at least two conditions"
         )
-    return tuple(sorted(parts, key=lambda part: (part.lower() not in HEALTHY_WORDS, part)))
+    return tuple(sorted(parts, key=lambda part: (part != healthy, part.lower() not in HEALTHY_WORDS, part)))
 
 
 def target_vector(label: str, classes: tuple[str, ...], multilabel: bool) -> list[float]:

@@ -43,7 +43,7 @@ def write_pictures(model: Model, data: TrainingData, split: Split, figures: dict
 def _picture(model: Model, data: TrainingData, recording: int) -> tuple[Spectrogram, Any]:
     """Spectrogram and prediction of a recording's first window."""
     window = data.windows_of(np.array([recording]))[:1]
-    predicted = model.predict(data.windows[window])
+    predicted = model.predict(data.windows[window], data.baseline_of(window))
     centres = model.diagnoser.spectrogram.axes.centres()
     image = Spectrogram(predicted.spectrogram_db[0], centres.frequency_hz, centres.time_s, data.unit)
     return image, predicted

@@ -18,7 +18,7 @@ from camvib import catalog
 from camvib.catalog import DataSet
 from camvib.datasets import Entry, LabelledSet, recordings
 from camvib.errors import CamvibError, LabelsError, MissingMetadata, SignalError
-from camvib.labels import read_table
+from camvib.labels import WHY_GROUPS, read_table
 from camvib.quality import check, resample
 from camvib.readers import is_time, read_channels
 from camvib.records import Recording
@@ -115,8 +115,14 @@ def _row(entry: Entry, folder: Path) -> dict[str, str]:
 def _stand_in_for_group(folder: Path, split: str | None, notes: list[str]) -> str | None:
     """Take the split's own column as the group where labels.csv has none."""
     table = folder / "labels.csv"
-    if not table.is_file() or not (split or "").startswith("group:") or "group" in read_table(table)[0]:
-        return None
+    header = read_table(table)[0] if table.is_file() else []
+    if "group" in header or not {"file", "label"} <= set(header):
+        return None  # nothing to do, or nothing that could be done
+    if not (split or "").startswith("group:"):
+        raise LabelsError(
+            f"{table}: there is no column group (there are {', '.join(header)})",
+            f"Name a column that does the same: --split group:COLUMN. Or: {WHY_GROUPS[0].lower()}{WHY_GROUPS[1:]}",
+        )
     column = str(split).removeprefix("group:")
     notes.append(f"labels.csv has no column group: {column} is taken for it")
     return column

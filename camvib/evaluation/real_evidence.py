@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +21,27 @@ TRANSIENT = "transient"
 _REGION_THRESHOLD = 0.3
 
 
+class _Sum(NamedTuple):
+    """Contrast maps of recognised cases on one grid, added up."""
+
+    cases: int
+    total: NDArray[np.floating]
+    axes: Axes
+
+
 @dataclass(eq=False)
 class Evidence:
     """Collects the contrast maps of tested cases, as they would be shown: the verdict against the reference."""
 
     real: RealSet
     recipe: Recipe
-    axes: Axes
+    axes: Axes  # of the first recipe
     classes: list[str]
     healthy: str
     shaft_hz: float
     shares: list[dict[str, float]] = field(default_factory=list)
-    sums: dict[tuple[int, str], tuple[int, NDArray[np.floating]]] = field(default_factory=dict)
+    choices: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[tuple[int, str], list[_Sum]] = field(default_factory=dict)
 
     def add(
         self,
@@ -41,25 +50,30 @@ class Evidence:
         maps: NDArray[np.floating],
         start_s: NDArray[np.floating],
         truth: str,
+        axes: Axes,
     ) -> None:
-        """Take one case: mean logits, and the maps (windows, classes, rows, columns) of its windows."""
+        """Take one case: mean logits, and the maps (windows, classes, rows, columns) of its windows, images `axes`."""
         order = np.argsort(-logits)
         label = int(order[0])
         other = int(order[1])
         if self.healthy and label != self.classes.index(self.healthy):
             other = self.classes.index(self.healthy)
         contrast = maps[:, label].astype(np.float64) - maps[:, other]
+        axes = axes.pooled(*contrast.shape[-2:])
         if self.real.known and self.real.known.bands:
-            self.shares.append(self._shares(contrast, start_s))
+            self.shares.append(self._shares(contrast, start_s, axes))
         if self.classes[label] == truth:
-            count, total = self.sums.get((fold, truth), (0, np.zeros(contrast.shape[1:])))
-            self.sums[fold, truth] = count + 1, total + contrast.mean(axis=0)
+            self._sum(self.sums.setdefault((fold, truth), []), contrast.mean(axis=0), axes)
 
-    def _map_axes(self, values: NDArray[np.floating]) -> Axes:
-        return self.axes.pooled(values.shape[-2], values.shape[-1])
+    @staticmethod
+    def _sum(sums: list[_Sum], contrast: NDArray[np.floating], axes: Axes) -> None:
+        for number, one in enumerate(sums):
+            if all(np.array_equal(a, b) for a, b in zip(one.axes, axes, strict=True)):
+                sums[number] = _Sum(one.cases + 1, one.total + contrast, axes)
+                return
+        sums.append(_Sum(1, contrast, axes))
 
-    def _shares(self, contrast: NDArray[np.floating], start_s: NDArray[np.floating]) -> dict[str, float]:
-        axes = self._map_axes(contrast)
+    def _shares(self, contrast: NDArray[np.floating], start_s: NDArray[np.floating], axes: Axes) -> dict[str, float]:
         mean = contrast.mean(axis=0)
         assert self.real.known is not None
         bands = self.real.known.bands
@@ -86,9 +100,9 @@ class Evidence:
     def regions(self, most: int = 3) -> list[dict[str, Any]]:
         """Strongest boxes of the mean contrast map of each class that was recognised, by fold."""
         found = []
-        for (fold, label), (count, total) in sorted(self.sums.items()):
-            mean = _as_map(total / count, self._map_axes(total))
-            axes = self._map_axes(total)
+        for (fold, label), sums in sorted(self.sums.items()):
+            count, total, axes = max(sums, key=lambda one: one.cases)
+            mean = _as_map(total / count, axes)
             boxes = [box for box in cam.regions(mean, axes, threshold=_REGION_THRESHOLD, most=most + 3) if box.sign > 0]
             for box in boxes[:most]:
                 peak_hz = _peak_hz(mean, box.low_hz, box.high_hz)

@@ -29,8 +29,10 @@ MOST_ENVELOPE_S = 60.0  # of a longer recording the rest is not looked at
 class ImageRecipe(BaseModel):
     """How a window becomes an image.
 
-    `envelope` takes the envelope in carrier bands first. `whiten` removes each column's running median over that
-    many rows, so that lines remain and slopes do not; 0 leaves the image as it is.
+    `window_s` None takes nine tenths of the shortest recording, at most 4 s, and `fft_s` None a share of the window.
+    `envelope` takes the envelope in carrier bands first; with `shaft_axis` its frequencies are brought to one shaft
+    speed where the set names it. `whiten` removes each column's running median over that many rows, so that lines
+    remain and slopes do not; 0 leaves the image as it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,8 +42,10 @@ class ImageRecipe(BaseModel):
     rows: int = 128
     columns: int = 16
     fft_s: float | None = None
+    fft_share: float = 0.25
     low_hz: float | None = None
     envelope: bool = False
+    shaft_axis: bool = True
     whiten: int = 0
 
 
@@ -109,6 +113,8 @@ def _waveforms(recording: Recording, recipe: ImageRecipe) -> tuple[float, NDArra
     if not recipe.envelope:
         return rate, np.asarray(recording.samples, np.float32)[None]
     samples = np.asarray(recording.samples[: round(MOST_ENVELOPE_S * rate)], np.float64)
+    coarse = max(1, int(rate / (2.5 * MOST_CARRIER_HZ)))  # no carrier band reaches higher
+    samples, rate = resample_poly(samples, 1, coarse), rate / coarse
     step = max(1, int(rate / (2.4 * ENVELOPE_TOP_HZ)))
     found = []
     for band in carrier_bands(rate):
@@ -119,7 +125,7 @@ def _waveforms(recording: Recording, recipe: ImageRecipe) -> tuple[float, NDArra
 
 
 def _layer(recipe: ImageRecipe, window_s: float, rate: float) -> SpectrogramLayer:
-    fft_s = min(recipe.fft_s or window_s / 4, window_s)
+    fft_s = min(recipe.fft_s or recipe.fft_share * window_s, window_s)
     settings = SpectrogramSettings(window_s=window_s, rows=recipe.rows, columns=recipe.columns, fft_s=fft_s)
     if recipe.envelope:
         top = min(ENVELOPE_TOP_HZ, 0.45 * rate)

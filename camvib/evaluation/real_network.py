@@ -111,7 +111,7 @@ class Fitted:
             for first in range(0, len(layers_db), 64):
                 flat = _level_free(_one_image(layers_db[first : first + 64], self.recipe))
                 output = self.network(torch.from_numpy((flat / self.spread).astype(np.float32)))
-                parts.append([value.numpy() for value in output])
+                parts.append([value.numpy() for value in (output.logits, output.maps, output.embedding)])
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 

@@ -133,6 +133,11 @@ def grouped_folds(
     n_groups = len(set(groups))
     if n_groups < 2:
         raise SplitError(f"only {n_groups} group: nothing would be left to test on", "Name another column to split by")
+    if np.unique(y, return_counts=True)[1].max() < 2:
+        raise SplitError(
+            f"{len(y)} recordings of {len(y)} labels: each label stands there once",
+            "Give each label recordings of at least two groups in labels.csv",
+        )
     found = []
     with warnings.catch_warnings():
         # A label with fewer groups than folds is no mistake here: those entries stay in training.

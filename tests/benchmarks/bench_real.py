@@ -21,7 +21,7 @@ from camvib.evaluation.real import evaluate_real
 from camvib.evaluation.real_data import open_set
 from camvib.evaluation.real_images import ImageRecipe, images
 from camvib.evaluation.real_network import FitRecipe, fit
-from camvib.evaluation.real_recipes import Recipe, recipe_for
+from camvib.evaluation.real_recipes import Recipe, recipes_for
 from camvib.evaluation.real_splits import plan_folds
 from camvib.quality import resample
 
@@ -34,13 +34,14 @@ PLAIN = Recipe(
     fit=FitRecipe(steps=500, tilt_db=0.0, floor_db=None, sparsity=0.0, mask=0.1),
     transient_s=0.2,
 )
+CWRU_TUNED = recipes_for("cwru", [], [], 12000.0)[5]  # chosen with the folds in sight: lines stretched by up to 2 %
 RUNS: list[tuple[str, str | None, int, bool, Recipe | None]] = [
     ("dropbear8", None, 5, False, None),
     ("dropbear8", "out-to-out", 3, False, None),
     ("dropbear8", None, 5, False, PLAIN),
     ("dropbear8", "out-to-out", 3, False, PLAIN),
     ("cwru", None, 5, False, None),
-    ("cwru", "loads", 3, True, None),
+    ("cwru", "loads", 3, True, CWRU_TUNED),
     ("pump_motor_kafeel", None, 5, False, None),
     ("pump_motor_kafeel", "windows", 3, True, None),
     ("femto_bearing", None, 3, False, None),
@@ -51,11 +52,21 @@ RUNS: list[tuple[str, str | None, int, bool, Recipe | None]] = [
 
 def run(data: Path, name: str, split: str | None, seeds: int, leaky: bool, recipe: Recipe | None) -> dict[str, Any]:
     """One entry of real.json."""
-    found = evaluate_real(name, data / name, split=split, seeds=seeds, leaky=leaky, recipe=recipe)
-    found["recipe"] = "plain" if recipe else "own"
+    found = evaluate_real(
+        name, data / name, split=split, seeds=seeds, leaky=leaky, recipes=[recipe] if recipe else None
+    )
+    found["recipe"] = "plain" if recipe is PLAIN else "own"
     if name == "cwru" and split is None:
         found["shortcuts"] = cwru_shortcuts(data)
+        found["optimistic"] = optimistic(data, CWRU_TUNED)
+    print(json.dumps(found), flush=True)  # a later failure loses nothing
     return found
+
+
+def optimistic(data: Path, recipe: Recipe) -> dict[str, Any]:
+    """CWRU by the one recipe that did well on the very folds it is tested on."""
+    found = evaluate_real("cwru", data / "cwru", recipes=[recipe])
+    return {key: found[key] for key in ("accuracy", "macro_f1", "worst_macro_f1", "by_seed", "regions")}
 
 
 def _cwru_spectra(data: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -111,7 +122,7 @@ def picture_dropbear(data: Path) -> None:
     labels = sorted({real.rows[i]["label"] for i in train})
     shown = next(i for i in test if real.rows[i]["label"] == labels[1])
     figure, panels = plt.subplots(1, 3, figsize=(12, 4), layout="constrained", sharey=True)
-    for number, recipe in enumerate((PLAIN, recipe_for("dropbear8", labels, real.groups))):
+    for number, recipe in enumerate((PLAIN, recipes_for("dropbear8", labels, real.groups, 5000.0)[0])):
         made = [images(real.entries[i].load(), recipe.image, 0.9, 16) for i in train]
         target = np.concatenate(
             [np.full(len(m.start_s), labels.index(real.rows[i]["label"])) for i, m in zip(train, made, strict=True)]

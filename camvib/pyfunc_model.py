@@ -10,6 +10,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
+from camvib.baseline import MIN_RECORDINGS, Baseline
 from camvib.errors import SignalError
 from camvib.inference import load_model
 
@@ -22,26 +23,44 @@ class WaveformModel(PythonModel):
         self._model = load_model(Path(context.artifacts["model"]))
 
     def predict(
-        self, context: PythonModelContext, model_input: np.ndarray, params: dict[str, Any] | None = None
+        self,
+        context: PythonModelContext,
+        model_input: np.ndarray | dict[str, np.ndarray],
+        params: dict[str, Any] | None = None,
     ) -> dict[str, NDArray[np.floating]]:
-        """Classify windows, shape (batch, n), in the unit and at the sampling rate that model.json names.
+        """Classify windows in the unit and at the sampling rate that model.json names.
+
+        Parameters
+        ----------
+        context : PythonModelContext
+        model_input : ndarray, shape (batch, n), or dict
+            The windows, or ``waveform`` beside what the model compares with: ``baseline_db`` and ``spread_db``,
+            shape (batch, rows) each, see `camvib.baseline.Baseline`.
+        params : dict, optional
+            Not used.
 
         Returns
         -------
         dict
-            ``logits`` and ``probabilities``, shape (batch, classes), and ``maps``, shape (batch, classes, rows,
-            columns), in logits.
+            ``logits`` and ``probabilities``, shape (batch, classes), ``maps``, shape (batch, classes, rows, columns),
+            in logits, and ``change``, shape (batch, rows, columns), of a model with baselines.
 
         Raises
         ------
         SignalError
-            A sample is not finite. MLflow's signature lets NaN pass.
+            A sample is not finite (MLflow's signature lets NaN pass), or the baseline is missing.
         """
-        if not np.isfinite(model_input).all():
-            raise SignalError("the waveform has samples that are not finite", "Fill the gaps, or leave them out")
-        predicted = self._model.predict(model_input)
+        given = model_input if isinstance(model_input, dict) else {"waveform": model_input}
+        waveform = np.asarray(given.get("waveform", np.nan))
+        if not np.isfinite(waveform).all():
+            raise SignalError("the waveform has samples that are not finite, or is missing", "Give it without gaps")
+        baseline = None
+        if "baseline_db" in given and "spread_db" in given:
+            baseline = Baseline(np.asarray(given["baseline_db"]), np.asarray(given["spread_db"]), MIN_RECORDINGS)
+        predicted = self._model.predict(waveform, baseline)
         probabilities = np.stack([self._model.probabilities(row) for row in predicted.logits])
-        return {"logits": predicted.logits, "probabilities": probabilities, "maps": predicted.maps}
+        answer = {"logits": predicted.logits, "probabilities": probabilities, "maps": predicted.maps}
+        return answer if predicted.change is None else {**answer, "change": predicted.change}
 
 
 set_model(WaveformModel())

@@ -106,18 +106,20 @@ def _signature(described: dict[str, Any]) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    given, classes = described["input"], len(described["classes"])
-    samples = round(given["window_s"] * given["sampling_rate_hz"])
-    return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, samples))]),
-        outputs=Schema(
-            [
-                TensorSpec(np.dtype(np.float32), (-1, classes), "logits"),
-                TensorSpec(np.dtype(np.float64), (-1, classes), "probabilities"),
-                TensorSpec(np.dtype(np.float32), (-1, classes, -1, -1), "maps"),
-            ]
-        ),
-    )
+    given, classes, settings = described["input"], len(described["classes"]), described["settings"]
+    samples, rows = round(given["window_s"] * given["sampling_rate_hz"]), settings["spectrogram"]["rows"]
+    single = np.dtype(np.float32)
+    inputs = [TensorSpec(single, (-1, samples))]
+    outputs = [
+        TensorSpec(single, (-1, classes), "logits"),
+        TensorSpec(np.dtype(np.float64), (-1, classes), "probabilities"),
+        TensorSpec(single, (-1, classes, -1, -1), "maps"),
+    ]
+    if "twin" in settings:  # it compares with the asset's baseline
+        inputs = [TensorSpec(single, (-1, samples), "waveform")]
+        inputs += [TensorSpec(single, (-1, rows), name) for name in ("baseline_db", "spread_db")]
+        outputs.append(TensorSpec(single, (-1, -1, -1), "change"))
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
 def release(version: str, name: str = NAME) -> Literal["champion", "challenger"]:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from camvib.baseline import Baseline
 from camvib.calibration import Calibration
-from camvib.errors import ModelError
+from camvib.errors import ModelError, SignalError
 from camvib.inference import Diagnoser, Model, load_model
 from camvib.quality import InputSpec
 from camvib.registry import promote, register, release, resolve
@@ -101,3 +102,36 @@ def test_the_artefact_serves_waveforms_without_pickle(tmp_path: Path, home: Path
     waveforms[1, 7] = np.nan
     with pytest.raises(Exception, match="not finite"):
         loaded.predict(waveforms)
+
+
+def test_a_model_with_baselines_is_served_with_them(tmp_path: Path) -> None:
+    settings = Settings.model_validate(
+        {
+            "spectrogram": {"window_s": WINDOW_S, "rows": 16, "columns": 16},
+            "model": {"name": "change_cnn"},
+            "twin": {"widths": (4, 4, 4)},
+        }
+    )
+    known = Calibration(1.0, np.zeros((2, 48), np.float32), np.eye(48, dtype=np.float32), np.inf)
+    spec, card = InputSpec(RATE_HZ, "m/s2", WINDOW_S, ""), {"macro_f1": 0.5, "data_digest": "data-1"}
+    model = Model(Diagnoser(2, settings, RATE_HZ), ("healthy", "crack"), "healthy", spec, settings, known, card=card)
+    model.save(tmp_path / "model")
+    with open_run("baselines") as run:
+        pass
+    version = register(run.run_id, tmp_path / "model", "baselines")
+
+    import mlflow
+    from camvib.tracking import tracking_uri
+
+    mlflow.set_tracking_uri(tracking_uri())
+    loaded = mlflow.pyfunc.load_model(f"models:/baselines/{version}")
+    waveform = np.random.default_rng(0).normal(size=(3, int(RATE_HZ * WINDOW_S))).astype(np.float32)
+    mean, spread = np.zeros((3, 16), np.float32), np.ones((3, 16), np.float32)
+    answer = loaded.predict({"waveform": waveform, "baseline_db": mean, "spread_db": spread})
+    direct = model.predict(waveform, Baseline(mean, spread, 3))
+    np.testing.assert_allclose(answer["change"], direct.change, atol=1e-6)
+    np.testing.assert_allclose(answer["logits"], direct.logits, atol=1e-5)
+    with pytest.raises(Exception, match="baseline"):
+        loaded.predict({"waveform": waveform})
+    with pytest.raises(SignalError, match="none is given"):
+        loaded.unwrap_python_model().predict(None, waveform)

@@ -40,7 +40,8 @@ def read_clock(time: NDArray[Any], unit: str | None, name: str) -> tuple[Rate | 
     scale, notes, problem = _scale(time[finite[: 1 << 16]], span / n_steps, unit, source)
     if scale is None:
         return None, problem, ()
-    resolution = (_resolution(time[finite[:50]]) + _resolution(time[finite[-50:]])) / 2
+    ends = [part for part in (time[finite[:50]], time[finite[-50:]]) if np.any(part)]  # zeros alone tell nothing
+    resolution = sum(map(_resolution, ends)) / len(ends)
     steps = _steps(time, finite, resolution)
     if problem := steps.problem(resolution, span, span / n_steps, scale, source):
         median_hz = 1 / (steps.median * scale) if steps.median > 0 else 0.0

@@ -8,11 +8,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from camvib.readers._names import known_unit
+from camvib.readers._text import header_rates, header_unit
 
 _NUMBER = {
-    ".": re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?$"),
-    ",": re.compile(r"[-+]?(\d+,?\d*|,\d+)([eEdD][-+]?\d+)?$"),
+    # With thousands in groups only where both signs stand: 1,234 alone may be one and a quarter.
+    ".": re.compile(r"[-+]?(\d+\.?\d*|\.\d+|\d{1,3}(,\d{3})+\.\d+)([eEdD][-+]?\d+)?$"),
+    ",": re.compile(r"[-+]?(\d+,?\d*|,\d+|\d{1,3}(\.\d{3})+,\d+)([eEdD][-+]?\d+)?$"),
 }
+GROUPING = re.compile(r"(?<=\d)[ \u00a0\u202f'’](?=\d{3}(\D|$))")
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "#n/a", "inf", "-inf"}
 _DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?(Z|[-+]\d{2}:?\d{2})?$"
@@ -41,21 +44,26 @@ class Dialect:
 
 def find_dialect(lines: list[str]) -> Dialect | None:
     """Find how the table is written; None if no line is a row of numbers."""
+    return _find(lines, words=0.0) or _find(lines, words=0.5)
+
+
+def _find(lines: list[str], words: float) -> Dialect | None:
+    """Find the table; `words` is the largest share of cells in a row that may be text (labels, comments)."""
     best: tuple[int, int, int] = (0, 0, 0)
     found: tuple[str, str] | None = None
     sample = lines[:_LOOK]
     for separator, decimal in _SEPARATORS:
-        widths = Counter(width for line in sample if (width := _row_width(line, separator, decimal)))
+        widths = Counter(width for line in sample if (width := _row_width(line, separator, decimal, words)))
         if not widths:
             continue
         width, count = max(widths.items(), key=lambda item: item[::-1])
         score = (count, width, -len(separator))
         if score > best:
             best, found = score, (separator, decimal)
-    if found is None:
+    if found is None or (words and best[0] < max(10, 0.8 * sum(bool(line.strip()) for line in sample))):
         return None
     (separator, decimal), width = found, best[1]
-    first = _first_row(sample, separator, decimal, width)
+    first = _first_row(sample, separator, decimal, width, words)
     if separator == "," and _is_decimal_comma(sample[first:], lines[:first]):
         separator, decimal, width = ";", ",", 1
     names, units = _header(lines[:first], separator, width)
@@ -64,18 +72,18 @@ def find_dialect(lines: list[str]) -> Dialect | None:
     return Dialect(separator, decimal, width, first, names, units, dates, comment)
 
 
-def _first_row(lines: list[str], separator: str, decimal: str, width: int) -> int:
+def _first_row(lines: list[str], separator: str, decimal: str, width: int, words: float) -> int:
     """Find where the table begins: a row of the usual width, in which a comment may stand, that others follow."""
     for i, line in enumerate(lines):
         cells = split(line, separator)
         numeric = [bool(_NUMBER[decimal].match(cell)) for cell in cells[:width]]
         is_mixed = len(cells) >= width > 1 and numeric[0] and 2 * sum(numeric) >= width
-        if not is_mixed and _row_width(line, separator, decimal) != width:
+        if not is_mixed and _row_width(line, separator, decimal, words) != width:
             continue
         following = [later for later in lines[i + 1 : i + 12] if later.strip()][:5]
-        if 2 * sum(_row_width(later, separator, decimal) > 0 for later in following) >= len(following):
+        if 2 * sum(_row_width(later, separator, decimal, words) > 0 for later in following) >= len(following):
             return i
-    return next(i for i, line in enumerate(lines) if _row_width(line, separator, decimal) == width)
+    return next(i for i, line in enumerate(lines) if _row_width(line, separator, decimal, words) == width)
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -88,7 +96,7 @@ def split(line: str, separator: str) -> list[str]:
     return cells
 
 
-def _row_width(line: str, separator: str, decimal: str) -> int:
+def _row_width(line: str, separator: str, decimal: str, words: float = 0.0) -> int:
     """Number of cells if they are numbers, dates or empty and at least one is a number or NaN; else 0."""
     if not line.strip() or line.lstrip()[0] in "#%":
         return 0
@@ -101,11 +109,18 @@ def _row_width(line: str, separator: str, decimal: str) -> int:
         else "date"
         if _DATE.match(cell)
         else "text"
-        for cell in (cell.replace(" ", "") if not _DATE.match(cell) else cell for cell in cells)
+        for cell in (plain(cell) if not _DATE.match(cell) else cell for cell in cells)
     ]
-    if "text" in kinds or not ("number" in kinds or any(cell for cell in cells if cell.lower() in _MISSING)):
+    if kinds.count("text") > words * len(kinds) or not (
+        "number" in kinds or any(cell for cell in cells if cell.lower() in _MISSING)
+    ):
         return 0
     return len(cells)
+
+
+def plain(cell: str) -> str:
+    """Leave out blanks and apostrophes between groups of digits."""
+    return GROUPING.sub("", cell)
 
 
 def _is_decimal_comma(rows: list[str], header: list[str]) -> bool:
@@ -127,7 +142,7 @@ def _header(lines: list[str], separator: str, width: int) -> tuple[tuple[str, ..
     units: tuple[str, ...] = ()
     for line in reversed(lines[-8:]):
         cells = split(line.lstrip("#%/ ") if line.lstrip()[:1] in ("#", "%", "/") else line, separator)
-        if len(cells) == 1 and width > 1 and separator != r"\s+":
+        if (len(cells) == 1 and width > 1 and separator != r"\s+") or header_unit([line]) or header_rates([line]):
             continue
         cells += [""] * (width - len(cells)) if 0 < width - len(cells) <= 1 else []
         if not width <= len(cells) <= width + 1 or not any(re.search(r"[^\W\d]{1,}", cell) for cell in cells):

@@ -21,10 +21,11 @@ from camvib.readers._blocks import SMALL_BYTES, blocks
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
 _TEXT = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
-_STRUCT, _CHAR, _NUMERIC = 2, 4, range(6, 16)
+_CELL, _STRUCT, _CHAR, _NUMERIC = 1, 2, 4, range(6, 16)
 _COMPLEX = 0x0800
 _HEADER_BYTES, _CHUNK = 128, 1 << 24
-_DEEPEST = 5
+MOST_ELEMENTS = 1000  # of an array of structs or cells
+DEEPEST = 5
 
 
 class _Element(NamedTuple):
@@ -77,7 +78,7 @@ def total_bytes(path: Path) -> int:
 
 
 def arrays(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Walk through all arrays of numbers and text; fields of structs of one element are named ``data.x``."""
+    """Walk through all arrays of numbers and text; what stands in structs is named ``data.x``, in cells ``c[0]``."""
     whole = _map(path)
     for element in _elements(whole):
         if element.kind == _COMPRESSED:
@@ -137,9 +138,17 @@ def _matrix(buffer: _Buffer, element: _Element, prefix: str, depth: int = 0) -> 
     name = buffer.element(dimensions.end)
     word = int(buffer.values(flags)[0])
     kind, shape = word & 0xFF, tuple(int(n) for n in buffer.values(dimensions))
-    label = prefix or buffer.text(name)
-    if kind == _STRUCT and math.prod(shape) == 1 and depth < _DEEPEST:
-        yield from _fields(buffer, name.end, label, depth)
+    label, n = prefix or buffer.text(name), math.prod(shape)
+    if kind in (_CELL, _STRUCT) and (n > MOST_ELEMENTS or depth > DEEPEST):
+        return
+    if kind == _STRUCT:
+        yield from _structs(buffer, name.end, label, n, depth)
+    elif kind == _CELL:
+        at = name.end
+        for i in range(n):
+            value = buffer.element(at)
+            yield from _matrix(buffer, value, f"{label}[{i}]", depth + 1)
+            at = value.end
     elif kind == _CHAR:
         yield label, _lines(buffer.text(buffer.element(name.end)), shape)
     elif kind in _NUMERIC and word & _COMPLEX:
@@ -148,15 +157,30 @@ def _matrix(buffer: _Buffer, element: _Element, prefix: str, depth: int = 0) -> 
         yield label, buffer.values(buffer.element(name.end)).reshape(shape, order="F")
 
 
-def _fields(buffer: _Buffer, at: int, label: str, depth: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _structs(buffer: _Buffer, at: int, label: str, n: int, depth: int) -> Iterator[tuple[str, NDArray[Any]]]:
     width = buffer.element(at)
     names = buffer.element(width.end)
     step, letters = int(buffer.values(width)[0]), buffer.text(names)
+    fields = [letters[first : first + step].split(chr(0))[0] for first in range(0, len(letters), step)]
     at = names.end
-    for first in range(0, len(letters), step):
-        value = buffer.element(at)
-        yield from _matrix(buffer, value, f"{label}.{letters[first : first + step].split(chr(0))[0]}", depth + 1)
-        at = value.end
+    for i in range(n):
+        values = []
+        for _ in fields:
+            values.append(buffer.element(at))
+            at = values[-1].end
+        record = dict(zip(fields, values, strict=True))
+        given = record.get("Name", record.get("name"))
+        text = [value for _, value in _matrix(buffer, given, "?")] if given and n > 1 else [None]
+        name = label if n == 1 else element_name(label, i, text[0] if text else None)
+        for field, value in record.items():
+            yield from _matrix(buffer, value, f"{name}.{field}", depth + 1)
+
+
+def element_name(label: str, i: int, given: object) -> str:
+    """Name an element of an array of structs by its field Name, if that is one line of text; else by its number."""
+    if isinstance(given, np.ndarray) and given.dtype.kind == "U" and given.size == 1 and given.item().strip():
+        return f"{label}.{given.item().strip()}"
+    return f"{label}[{i}]"
 
 
 def _lines(text: str, shape: tuple[int, ...]) -> NDArray[np.str_]:

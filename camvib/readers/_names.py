@@ -18,7 +18,8 @@ SUFFIXES = {
 _WORDS = {
     "voltage": "V", "voltage (unscaled)": "V", "newtons": "N", "pounds": "lbf", "lbs": "lbf", "sec": "s", "secs": "s",
     "seconds": "s", "second": "s", "msec": "ms", "milliseconds": "ms", "microseconds": "us", "usec": "us",
-    "pascal": "Pa", "meters": "m", "amperes": "A", "gs": "g", "m/s2": "m/s2", "mm/sec": "mm/s", "m/sec": "m/s",
+    "pascal": "Pa", "meters": "m", "amperes": "A", "gs": "g", "m/s2": "m/s2", "mm/sec": "mm/s",
+    "m/sec": "m/s",
 }  # fmt: skip
 _BRACKETS = re.compile(r"^(.*?)\s*[\[(]\s*([^\[\]()]+?)\s*[\])]\s*$")
 _TIME = re.compile(
@@ -47,6 +48,7 @@ TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 36
 def known_unit(text: str | None) -> str | None:
     """Return a word that `camvib.units` (or a clock) knows for this text, else None."""
     text = re.sub(r"^[\[({](.*)[\])}]$", r"\1", (text or "").strip()).strip()
+    text = "us" if text in ("µs", "μs") else text  # the micro sign, and the Greek letter
     for word in (text, _WORDS.get(text.lower(), "")):
         if word in TIME_UNITS:
             return word

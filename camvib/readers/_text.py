@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from camvib.readers._channel import Rate, rate_from_printed_step, stated_rate
+from camvib.readers._names import known_unit
 
 _NUMBER = r"([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)"
 _RATE_LINE = re.compile(
@@ -16,6 +17,7 @@ _RATE_LINE = re.compile(
 _STEP_LINE = re.compile(
     rf"(?:delta[ _]?[tx]|\bdt|sampl(?:ing|e)[ _-]*(?:interval|period))[-:=;,\s]+{_NUMBER}", re.IGNORECASE
 )
+_UNIT_LINE = re.compile(r"[#%/\s\"]*units?\"?\s*[:=,;\t]\s*\"?([^\s,;\t\"]+)\"?[,;\s]*$", re.IGNORECASE)
 _DATE_HINT = re.compile(r"\b(19|20)\d\d\b.*\d{1,2}:\d{2}|\d{1,2}:\d{2}.*\b(19|20)\d\d\b")
 
 
@@ -25,11 +27,18 @@ def encoding_of(head: bytes) -> str:
         return "utf-16"
     if head.startswith(b"\xef\xbb\xbf"):
         return "utf-8-sig"
+    if is_bare_utf16(head):
+        return "utf-16-le"
     try:
         head[: max(len(head) - 4, 0)].decode("utf-8")
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8"
+
+
+def is_bare_utf16(head: bytes) -> bool:
+    """Recognise two-byte text whose mark is absent: every second byte is zero, the others are printable."""
+    return len(head) > 20 and not any(head[1:400:2]) and all(byte >= 32 or byte in b"\t\r\n" for byte in head[:400:2])
 
 
 def parse_date(text: str) -> datetime | None:
@@ -58,6 +67,12 @@ def header_rates(lines: list[str]) -> tuple[Rate, ...]:
         elif match := _STEP_LINE.search(line):
             found.append(rate_from_printed_step(match[1].replace(",", "."), f"header line {line.strip()[:60]!r}"))
     return tuple(rate for rate in found if rate)
+
+
+def header_unit(lines: list[str]) -> str | None:
+    """Find a line that gives one unit for all columns: ``# Unit: g``."""
+    found = [match[1] for line in lines if (match := _UNIT_LINE.match(line))]
+    return known_unit(found[0]) if found else None
 
 
 def header_date(lines: list[str]) -> datetime | None:

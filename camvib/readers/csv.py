@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from camvib.errors import EmptyFile, ReadError
 from camvib.readers._blocks import Spool
 from camvib.readers._channel import Channel
-from camvib.readers._dialect import Dialect, find_dialect
+from camvib.readers._dialect import GROUPING, Dialect, find_dialect
+from camvib.readers._names import is_time, split_name
 from camvib.readers._table import Column, table_channels
-from camvib.readers._text import encoding_of, header_date, header_rates
+from camvib.readers._text import encoding_of, header_date, header_rates, header_unit, is_bare_utf16
 
 priority = 0  # any text might be CSV: asked last
 
@@ -27,7 +28,7 @@ _MAX_BAD = 0.05  # share of cells that are no numbers, above which a column is t
 
 def sniff(head: bytes, path: Path) -> bool:
     """Recognise text; whether it is made of numbers is for `read` to say."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or is_bare_utf16(head):
         return True
     printable = sum(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
     return b"\x00" not in head and printable >= 0.99 * len(head)
@@ -54,15 +55,18 @@ def text_channels(path: Path, dialect: Dialect, encoding: str, form: str, header
     columns, notes = read_columns(path, dialect, encoding)
     if not columns or not max(len(values) for values in columns.values()):
         raise EmptyFile(f"{path}: no rows of numbers", "Check how the file was exported")
-    rates, date = header_rates(header), header_date(header)
-    table = [
-        Column(
-            dialect.names[i] if dialect.names else f"column_{i + 1}", values,
-            "s" if i in dialect.dates else (dialect.units[i] if dialect.units else None),
-            rates, date, named=bool(dialect.names),
+    rates, date, unit = header_rates(header), header_date(header), header_unit(header)
+    table = []
+    for i, values in columns.items():
+        name = dialect.names[i] if dialect.names else f"column_{i + 1}"
+        if i in dialect.dates:
+            name = name if is_time(name) or not dialect.names else f"time {name}"
+            table.append(Column(name, values, "s", rates, date, named=bool(dialect.names)))
+            continue
+        stated = (
+            (dialect.units[i] if dialect.units else None) or split_name(name)[1] or (None if is_time(name) else unit)
         )
-        for i, values in columns.items()
-    ]  # fmt: skip
+        table.append(Column(name, values, stated, rates, date, named=bool(dialect.names)))
     channels = list(table_channels(table, form, notes))
     if not channels:
         raise ReadError(
@@ -133,7 +137,11 @@ def _numbers(cells: Any, dialect: Dialect, position: int) -> tuple[NDArray[np.fl
         return np.where(times.isna(), np.nan, seconds), (times.isna() & cells.notna()).to_numpy()
     if cells.dtype.kind in "fiu":
         return cells.to_numpy(), np.zeros(len(cells), bool)
-    text = cells.astype("string").str.strip()
+    # A quoted cell, or a number with its thousands in groups.
+    text = cells.astype("string").str.strip().str.replace(GROUPING, "", regex=True)
+    group, decimal = (".", ",") if dialect.decimal == "," else (",", ".")
+    grouped = text.str.contains(group, regex=False) & text.str.contains(decimal, regex=False)
+    text = text.mask(grouped.fillna(False), text.str.replace(group, "", regex=False))
     if dialect.decimal == ",":
         text = text.str.replace(",", ".", regex=False)
     numbers = pd.to_numeric(text, errors="coerce").astype("float64").to_numpy(dtype=float, na_value=np.nan)

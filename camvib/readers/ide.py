@@ -76,7 +76,7 @@ def _gather_all(found: dict[int, _Gathered], path: Path, stream: IO[bytes], chos
 
 def _gather(found: dict[int, _Gathered], number: int, channel: Any, total_bytes: int) -> None:
     if number not in found:
-        units = [(part.displayName, part.units[1] or part.units[0] or None) for part in channel.subchannels]
+        units = [(part.displayName, _unit(*part.units)) for part in channel.subchannels]
         spools = [Spool(total_bytes) for _ in range(len(units) + 1)]
         found[number] = _Gathered(channel.displayName, units, spools)
     session = channel.getSession()
@@ -90,6 +90,11 @@ def _gather(found: dict[int, _Gathered], number: int, channel: Any, total_bytes:
     found[number].last_us = float(time_us[-1])
     for spool, column in zip(found[number].spools, (time_us, *series), strict=True):
         spool.append(column.copy())
+
+
+def _unit(quantity: str, unit: str) -> str | None:
+    """Take the unit; a microphone's amplitude ``A`` is not in amperes."""
+    return None if quantity == "Audio" else unit or quantity or None
 
 
 class _Element(NamedTuple):

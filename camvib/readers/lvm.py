@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from camvib.errors import ReadError, Truncated
+from camvib.errors import NotATimeSeries, ReadError, Truncated
 from camvib.readers._channel import Channel, rate_from_printed_step
 from camvib.readers._dialect import Dialect, split
-from camvib.readers._names import is_time
+from camvib.readers._names import is_frequency, is_time
 from camvib.readers._table import Column, table_channels
 from camvib.readers._text import encoding_of, parse_date
 from camvib.readers.csv import read_columns
 
 _END = "***End_of_Header***"
+_DEFAULT_HZ = 1.0  # Delta_X that LabVIEW writes if nobody set it: no statement
 _SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";", "space": r"\s+"}
 
 
@@ -35,10 +36,8 @@ def read(path: Path) -> Iterator[Channel]:
     ends = [i for i, line in enumerate(lines) if line.startswith(_END)]
     if len(ends) < 2 or len(lines) < ends[1] + 3:
         raise Truncated(f"{path}: ends before the channel header does", "Copy the file again")
-    if any("LabVIEW Measurement" not in lines[0] or end > ends[1] for end in ends[2:]):
-        raise ReadError(
-            f"{path}: holds {len(ends) - 1} measurements one after the other", "Save one measurement a file"
-        )
+    if (n := _headers(path)) > 2:
+        raise ReadError(f"{path}: holds {n - 1} measurements one after the other", "Save one measurement a file")
     separator = _separator(lines[: ends[0]])
     header = {cells[0]: cells for cells in (_cells(line, separator) for line in lines[ends[0] + 1 : ends[1]]) if cells}
     names = _cells(lines[ends[1] + 1], separator)
@@ -48,8 +47,20 @@ def read(path: Path) -> Iterator[Channel]:
     dialect = Dialect(separator, _decimal(lines[ends[1] + 2 : ends[1] + 40], separator), len(names), ends[1] + 2)
     values, notes = read_columns(path, replace(dialect, names=tuple(names)), encoding)
     columns = [_column(i, name, values[i], header, lines[: ends[0]]) for i, name in enumerate(names) if i in values]
+    if not any(is_time(column.name) and np.isfinite(column.values).any() for column in columns):
+        columns = [replace(column, rates=tuple(r for r in column.rates if r.hz != _DEFAULT_HZ)) for column in columns]
     notes += _promise(header, max((len(column.values) for column in columns), default=0))
     yield from table_channels(columns, "lvm", [note for note in notes if "X_Value" not in note])
+
+
+def _headers(path: Path) -> int:
+    """Count the headers of the whole file, which may be long."""
+    with path.open("rb") as handle:
+        n, rest = 0, b""
+        while chunk := handle.read(1 << 24):
+            n += (rest + chunk).count(_END.encode())
+            rest = chunk[1 - len(_END) :]
+    return n
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -76,6 +87,8 @@ def _column(i: int, name: str, values: np.ndarray, header: dict[str, list[str]],
 
     if is_time(name):
         return Column(name, values, "s", recorded_at=_date(cell("Date"), cell("Time"), top))
+    if (axis := cell("X_Dimension")) and is_frequency(axis):
+        raise NotATimeSeries(f"a spectrum: X_Dimension of {name!r} is {axis}", "Export the time series")
     step = cell("Delta_X").replace(",", ".")
     rate = rate_from_printed_step(step, f"header Delta_X {step}")
     date = _date(cell("Date"), cell("Time"), top)

@@ -52,15 +52,21 @@ def read(path: Path) -> Iterator[Channel]:
 
 
 def _flatten(variables: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-    """Open structs of one element: ``data.x`` becomes a variable of its own."""
+    """Open structs and cells: ``data.x`` becomes a variable of its own, so does the element of Y whose Name says so."""
     for name, value in variables.items():
         if not isinstance(value, np.ndarray):
             continue
-        if value.dtype.names and value.size == 1 and prefix.count(".") < 4:
-            record = value.reshape(-1)[0]
-            yield from _flatten({field: record[field] for field in value.dtype.names}, f"{prefix}{name}.")
-        elif value.dtype.kind in "fiucU":
+        if value.dtype.kind in "fiucU":
             yield prefix + name, value
+        if value.dtype.kind not in "OV" or value.size > _mat5.MOST_ELEMENTS or prefix.count(".") > _mat5.DEEPEST:
+            continue
+        for i, record in enumerate(value.reshape(-1, order="F")):
+            if not value.dtype.names:
+                yield from _flatten({f"{name}[{i}]": record}, prefix)
+                continue
+            fields = {field: record[field] for field in value.dtype.names}
+            label = name if value.size == 1 else _mat5.element_name(name, i, fields.get("Name", fields.get("name")))
+            yield from _flatten(fields, f"{prefix}{label}.")
 
 
 def _units(arrays: dict[str, NDArray[Any]]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from camvib.readers._channel import Channel
 from camvib.readers._table import Column, table_channels
 
 _FRAGMENT_BYTES = 4_000_000
+_TIME = 1
 
 
 def sniff(head: bytes, path: Path) -> bool:
@@ -45,6 +46,8 @@ def _channels(opened: Any) -> Iterator[Channel]:
         for number, group in enumerate(groups):
             master = file.masters_db.get(number)
             if not group.channel_group.cycles_nr or master is None:
+                continue
+            if getattr(group.channels[master], "sync_type", _TIME) not in (0, _TIME):  # over angle or distance
                 continue
             clock = _samples(file, number, master, total)
             for index in range(len(group.channels)):

@@ -43,7 +43,8 @@ def read(path: Path) -> Iterator[Channel]:
             else:
                 arrays[member.filename.removesuffix(".npy")] = array
     if not arrays:
-        raise ReadError(f"{path}: no numeric array in this NPZ file. {'; '.join(warnings)}", "Save arrays of numbers")
+        message = "; ".join([f"{path}: no numeric array in this NPZ file", *warnings])
+        raise ReadError(message, "Save arrays of numbers")
     yield from variable_channels(arrays, "npz", warnings=tuple(warnings))
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from camvib.errors import Truncated
+from camvib.errors import NotATimeSeries, Truncated
 from camvib.readers._blocks import BLOCK, Spool
 from camvib.readers._channel import Channel, Rate, rate_from_step
+from camvib.readers._names import is_frequency
 from camvib.readers._table import Column, table_channels
 
 _LABVIEW_EPOCH = 1904
@@ -33,6 +34,8 @@ def read(path: Path) -> Iterator[Channel]:
 
     size = path.stat().st_size
     unfinished = _check_segments(path, size)
+    spectra: list[str] = []
+    found = False
     with TdmsFile.open(path) as file:
         groups = [group for group in file.groups() if not int(group.properties.get("DecimationLevel", 0))]
         counts = Counter(channel.name for group in groups for channel in group.channels())
@@ -45,8 +48,15 @@ def read(path: Path) -> Iterator[Channel]:
                 if np.dtype(channel.dtype).kind not in "fiuM" or not len(channel):
                     continue
                 name = channel.name if counts[channel.name] == 1 else f"{group.name}/{channel.name}"
+                if _over_frequency(channel.properties):
+                    spectra.append(name)
+                    continue
                 columns.append(_column(channel, name, total))
-            yield from table_channels(columns, "tdms", unfinished)
+            for one in table_channels(columns, "tdms", unfinished):
+                found = True
+                yield one
+    if spectra and not found:
+        raise NotATimeSeries(f"{path}: {spectra[0]!r} is a spectrum: no samples over time", "Export the time series")
 
 
 def _check_segments(path: Path, size: int) -> tuple[str, ...]:
@@ -85,10 +95,17 @@ def _seconds(block: Any) -> Any:
     return (nanoseconds % (86_400 * 10**9 * 365)) * 1e-9
 
 
+def _over_frequency(properties: Any) -> bool:
+    axis, unit = (str(properties.get(key, "")) for key in ("wf_xname", "wf_xunit_string"))
+    return unit.strip().lower() in ("hz", "khz") or is_frequency(axis or "?")
+
+
 def _rates(properties: Any) -> tuple[Rate, ...]:
     try:
         step = float(properties.get("wf_increment", 0.0))
     except (TypeError, ValueError):
+        return ()
+    if step == 1.0:  # what LabVIEW writes if nobody set it: no statement
         return ()
     rate = rate_from_step(step, step * 1e-12, f"wf_increment {step:.6g} s")
     return (rate,) if rate else ()

@@ -46,6 +46,7 @@ def read(path: Path) -> Iterator[Channel]:
             for spool, column in zip(spools, block.T, strict=True):
                 spool.append(column * column.dtype.type(factor))
         many, rate, form = sound.channels > 1, float(sound.samplerate), sound.format.lower()
+        form = "wav" if form in ("wavex", "rf64") else form
     for i, spool in enumerate(spools):
         name = f"samples[{i}]" if many else "samples"
         yield Channel(name, spool.close(), None if rates else rate, format=form, rates=rates)

@@ -3,7 +3,8 @@
 Run: python tests/benchmarks/bench_fuzz.py [--mutations 20000] [--seed 0] [--data ../shared/data] [--out FILE.json]
 
 Each file gets the same number of mutations; copies are read in a worker process, so that a crash of a parser's
-C code or a hang is seen and counted instead of ending the run.
+C code or a hang is seen and counted instead of ending the run. Every other mutation is read as if it were too long for
+memory, by the paths that leave samples on disk.
 """
 
 from __future__ import annotations
@@ -84,6 +85,16 @@ def read_all(path: Path) -> tuple[str, float]:
         return type(error).__name__, 0.0
 
 
+def count_as_long(is_long: bool) -> None:
+    """Let files of some kilobytes count as long, or only those that are."""
+    from camvib.readers import _blocks, _mat5, hdf5, ide, npy
+
+    _blocks.SPOOL_ABOVE_BYTES = 1000 if is_long else 64_000_000
+    ide._PIECE_BYTES = 20_000 if is_long else 8_000_000
+    for module in (hdf5, npy, _mat5):
+        module.SMALL_BYTES = 100 if is_long else 1_000_000  # type: ignore[attr-defined]
+
+
 def worker(jobs: multiprocessing.Queue, results: multiprocessing.Queue) -> None:
     """Mutate, write, read, report."""
     import resource
@@ -94,7 +105,8 @@ def worker(jobs: multiprocessing.Queue, results: multiprocessing.Queue) -> None:
     contents: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         while (job := jobs.get()) is not None:
-            number, file, seed = job
+            number, file, seed, is_long = job
+            count_as_long(is_long)
             results.put(("start", number, "", 0.0, 0))
             content = contents.setdefault(file, Path(file).read_bytes())
             damaged, at = mutate(content, random.Random(seed))
@@ -116,7 +128,7 @@ class Pool:
         self.process = multiprocessing.Process(target=worker, args=(self.jobs, self.results), daemon=True)
         self.process.start()
 
-    def run(self, job: tuple[int, str, int]) -> tuple[str, float, int, float]:
+    def run(self, job: tuple[int, str, int, bool]) -> tuple[str, float, int, float]:
         """Return outcome, rate, place of the damage and seconds."""
         self.jobs.put(job)
         begun = time.perf_counter()
@@ -142,8 +154,8 @@ class Pool:
             return outcome, rate, at, time.perf_counter() - begun
 
 
-def run(files: list[Path], mutations: int, seed: int) -> dict:
-    """Read `mutations` damaged copies and gather what came out."""
+def run(files: list[Path], mutations: int, seed: int, out: Path | None = None) -> dict:
+    """Read `mutations` damaged copies and gather what came out, written down after every thousand."""
     from tqdm import tqdm
 
     pool = Pool()
@@ -152,7 +164,7 @@ def run(files: list[Path], mutations: int, seed: int) -> dict:
     originals = {file: read_all(file)[1] for file in files}
     for number in tqdm(range(mutations), unit="file"):
         file = files[number % len(files)]
-        outcome, rate, at, seconds = pool.run((number, str(file), seed + number))
+        outcome, rate, at, seconds = pool.run((number, str(file), seed + number, bool(number // len(files) % 2)))
         kind = outcome.split()[0] if outcome.split()[0] in ("ESCAPED", "CRASH", "HANG") else outcome
         outcomes[file.name][kind] += 1
         if kind in ("ESCAPED", "CRASH", "HANG"):
@@ -163,12 +175,22 @@ def run(files: list[Path], mutations: int, seed: int) -> dict:
             rates.append(
                 {"file": file.name, "seed": seed + number, "rate_hz": rate, "true_hz": originals[file], "at": at}
             )
+        if out and (number + 1) % 1000 == 0:
+            out.write_text(json.dumps(summary(number + 1, seed, bad, slow, rates, outcomes), indent=1) + "\n")
     pool.process.kill()
+    return summary(mutations, seed, bad, slow, rates, outcomes)
+
+
+def summary(mutations: int, seed: int, bad: list, slow: list, rates: list, outcomes: dict[str, Counter]) -> dict:
+    """Everything that was found, as it is written."""
+    total = sum(outcomes.values(), Counter())
     return {
         "mutations": mutations,
         "seed": seed,
         "bad": bad,
         "slow": slow,
+        "recordings": total["recording"],
+        "refused": mutations - total["recording"],
         "rates": rates,
         "outcomes": {k: dict(v) for k, v in outcomes.items()},
     }
@@ -184,7 +206,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     files = [file for file in seeds(arguments.data) if file.stat().st_size < MAX_BYTES and arguments.match in file.name]
-    result = run(files, arguments.mutations, arguments.seed)
+    result = run(files, arguments.mutations, arguments.seed, arguments.out)
     print(json.dumps({k: v for k, v in result.items() if k != "outcomes"}, indent=1)[:6000])
     for name, counts in result["outcomes"].items():
         print(f"{name:45s} {counts}")

@@ -114,7 +114,7 @@ def _nearest(stated: Sequence[_Stated], name: str) -> tuple[tuple[Rate, ...], st
 
 
 def _last(name: str) -> str:
-    return _PARTS.split(name)[-1].lower()
+    return _PARTS.split(name)[-1].strip().lower()
 
 
 def _columns(

@@ -95,12 +95,13 @@ def _attributes(attrs: Any, name: str, arrays: dict[str, NDArray[Any]], units: d
             continue
         item = np.asarray(attrs[key]).reshape(-1)[0]
         text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+        label = f"{name}/{key} " if name else f"{key} "  # the blank: a dataset may have the same name
         if rate_in(key, 1.0) is not None:
-            arrays.setdefault(f"{name}/{key}" if name else key, np.asarray(text))
+            arrays[label] = np.asarray(text)
         elif key.lower() in UNIT_KEYS:
             if name:
                 units[name] = known_unit(text) or text
-            arrays.setdefault(f"{name}/{key}" if name else key, np.asarray(text))
+            arrays[label] = np.asarray(text)
 
 
 def _load(node: Any, total_bytes: int) -> NDArray[Any]:

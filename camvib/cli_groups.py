@@ -77,7 +77,7 @@ def evaluate_real_set(
 
 @evaluate_app.command("maps")
 def evaluate_map_truth(
-    model: Annotated[Path, typer.Option("--model", "-m", help="Run folder, or folder of map networks.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Run folder, MLflow URI, or folder of map networks.")],
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of specimens that nobody trained on.")] = 9001,
     specimens: Annotated[int, typer.Option(min=2, help="Ten recordings each.")] = 40,
@@ -85,7 +85,8 @@ def evaluate_map_truth(
 ) -> None:
     """Score a model's maps against physical truth, beside every trivial map."""
     with clear_errors(out):
-        from camvib.evaluation.maps import evaluate_maps, table
+        from camvib.evaluation.maps import table
+        from camvib.jobs import evaluate_model_maps
 
-        found = evaluate_maps(model, seed=seed, specimens=specimens, out=out, figures=figures)
+        found = evaluate_model_maps(model, seed=seed, specimens=specimens, out=out, figures=figures)
         typer.echo(table(found))

@@ -94,6 +94,15 @@ def export_model(model: str, out: Path) -> Path:
     return export_onnx(load_model(registry.resolve(model)), out)
 
 
+def evaluate_model_maps(model: str, **options: Any) -> dict[str, Any]:
+    """Score the maps of a model by path or URI, or of a folder of map networks, against simulated truth."""
+    from camvib.evaluation.map_models import DESCRIPTION
+    from camvib.evaluation.maps import evaluate_maps
+
+    folder = Path(model) if (Path(model) / DESCRIPTION).is_file() else registry.resolve(model)
+    return evaluate_maps(folder, **options)
+
+
 def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:
     """Report of one run of `diagnose`."""
     model = load_model(model_folder)

@@ -109,8 +109,8 @@ def _signature(described: dict[str, Any]) -> ModelSignature:
     given, classes, settings = described["input"], len(described["classes"]), described["settings"]
     samples, rows = round(given["window_s"] * given["sampling_rate_hz"]), settings["spectrogram"]["rows"]
     single = np.dtype(np.float32)
-    inputs = [TensorSpec(single, (-1, samples))]
-    outputs = [
+    inputs: list[Any] = [TensorSpec(single, (-1, samples))]
+    outputs: list[Any] = [
         TensorSpec(single, (-1, classes), "logits"),
         TensorSpec(np.dtype(np.float64), (-1, classes), "probabilities"),
         TensorSpec(single, (-1, classes, -1, -1), "maps"),

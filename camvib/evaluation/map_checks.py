@@ -16,7 +16,7 @@ from torch import Tensor
 from camvib.change import ChangeCnn
 from camvib.evaluation import attributions as att
 from camvib.evaluation.map_data import VISIBLE_SHARE, MapData
-from camvib.evaluation.map_models import explain, tensors, true_classes
+from camvib.evaluation.map_models import explain, explainable_change, tensors, true_classes
 from camvib.evaluation.map_scores import by_class, macro, score_maps
 
 FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
@@ -76,14 +76,9 @@ def deletion(network: ChangeCnn, data: MapData, chosen_rows: NDArray[np.integer]
     agreement = []
     for row in chosen_rows:
         rows = np.array([row])
-        image, baseline, spread = tensors(data, rows)
+        image = tensors(data, rows)[0]
 
-        def logits(images: Tensor, baseline: Tensor = baseline, spread: Tensor = spread) -> Tensor:
-            n = len(images)
-            answer: Tensor = network(images, baseline.expand(n, -1), spread.expand(n, -1)).logits
-            return answer
-
-        net = att.Explainable(logits, network.classes.mix)
+        net = explainable_change(network, data, rows)
         fill, chosen = torch.from_numpy(healthy_fill(data, rows)), torch.from_numpy(classes[rows])
         maps = {
             "camvib": ours.class_map[rows],
@@ -96,7 +91,7 @@ def deletion(network: ChangeCnn, data: MapData, chosen_rows: NDArray[np.integer]
         agreement.append(spearmanr(maps["camvib"].ravel(), maps["occlusion"].ravel()).statistic)
         for name, values in maps.items():
             areas = [
-                float(np.trapezoid(removal_curve(logits, image, fill, values, chosen, insert=insert)[0], FRACTIONS))
+                float(np.trapezoid(removal_curve(net.logits, image, fill, values, chosen, insert=insert)[0], FRACTIONS))
                 for insert in (False, True)
             ]
             curves.setdefault(name, []).append((areas[0], areas[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from torch import Tensor, nn
 
 from camvib.change import ChangeCnn
 from camvib.errors import ModelError
-from camvib.evaluation.map_data import CLASSES, MapData
+from camvib.evaluation import attributions as att
+from camvib.evaluation.map_data import CLASSES, MapData, image_axes
 from camvib.evaluation.map_training import PlainCnn
 from camvib.inference import Diagnoser, load_model
-from camvib.models import Output
+from camvib.models import ChangeNetwork, Output
 
 DESCRIPTION = "map-models.json"
 
@@ -29,20 +31,40 @@ class MapModels:
 
     Attributes
     ----------
-    plain : callable
+    plain : callable, optional
         Images in dB, (batch, rows, columns), to an `Output` in the order of `CLASSES`.
-    plain_layer : Module
+    plain_layer : Module, optional
         Its last convolution.
     change, change_no_twins : ChangeCnn, optional
     card : dict
         Seeds and settings of the training.
     """
 
-    plain: Callable[[Tensor], Output]
-    plain_layer: nn.Module
+    plain: Callable[[Tensor], Output] | None
+    plain_layer: nn.Module | None
     change: ChangeCnn | None
     change_no_twins: ChangeCnn | None
     card: dict[str, Any]
+
+    def explainable(self, data: MapData, rows: NDArray[np.integer]) -> att.Explainable:
+        """What attribution methods are run on: the plain network; where there is none, the one on the change."""
+        if self.plain is not None and self.plain_layer is not None:
+            plain = self.plain
+            return att.Explainable(lambda images: plain(images).logits, self.plain_layer)
+        network = self.change or self.change_no_twins
+        assert network is not None
+        return explainable_change(network, data, rows)
+
+
+def explainable_change(network: ChangeCnn, data: MapData, rows: NDArray[np.integer]) -> att.Explainable:
+    """A network on the change as a classifier of images: one each of `rows`, or any number of a single one."""
+    _, baseline, spread = tensors(data, rows)
+
+    def logits(images: Tensor) -> Tensor:
+        answer: Tensor = network(images, baseline.expand(len(images), -1), spread.expand(len(images), -1)).logits
+        return answer
+
+    return att.Explainable(logits, network.classes.mix)
 
 
 def save_networks(folder: Path, networks: dict[str, nn.Module], card: dict[str, Any]) -> Path:
@@ -94,14 +116,37 @@ def _from_run(folder: Path) -> MapModels:
             f"{folder}: classes {', '.join(model.classes)}; the simulator has {', '.join(CLASSES)}",
             "Train on recordings of 'camvib simulate' to score maps against its truth",
         )
+    axes = image_axes()
+    given = model.diagnoser.spectrogram.axes
+    if any(len(a) != len(b) or not np.allclose(a, b) for a, b in zip(axes, given, strict=True)):
+        raise ModelError(
+            f"{folder}: its images are not those of the benchmark (4 s at 4096 Hz, 128 × 128 cells)",
+            "Train on 'camvib simulate' with the default spectrogram to score maps against its truth",
+        )
     order = torch.tensor([model.classes.index(name) for name in CLASSES])
+    card = {"run": model.digest, **model.card}
+    if isinstance(model.diagnoser.network, ChangeNetwork):
+        network = reordered(model.diagnoser.network.change, order)
+        simulated = model.card.get("twin") == "simulated"
+        return MapModels(None, None, network if simulated else None, None if simulated else network, card)
     diagnoser: Diagnoser = model.diagnoser
 
     def plain(image_db: Tensor) -> Output:
-        output = diagnoser.network(diagnoser.standardise(image_db))
+        output = diagnoser.explain(image_db)
         return Output(output.logits[:, order], output.maps[:, order], output.embedding)
 
-    return MapModels(plain, diagnoser.network.features, None, None, {"run": model.digest})  # type: ignore[arg-type]
+    return MapModels(plain, diagnoser.network.features, None, None, card)  # type: ignore[arg-type]
+
+
+def reordered(network: ChangeCnn, order: Tensor) -> ChangeCnn:
+    """The same network with its classes in another order; healthy stays the first."""
+    network = copy.deepcopy(network)
+    classes = network.classes
+    with torch.no_grad():
+        for values in (classes.vote.weight, classes.vote.bias, classes.bias):
+            assert values is not None
+            values.copy_(values[order].clone())
+    return network.eval()
 
 
 class Explained(NamedTuple):

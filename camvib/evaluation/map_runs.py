@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from camvib.evaluation.map_data import MapData, join, simulated
+from camvib.evaluation.map_deployment import deploy
 from camvib.evaluation.map_models import save_networks
 from camvib.evaluation.map_training import MapTraining, train_change, train_change_without_twins, train_plain
 from camvib.simulation.fleet import FleetPlan
@@ -54,7 +55,7 @@ def training_recordings(run: MapRun = MapRun(), progress: Callable[[str], None] 
 def train_map_models(
     folder: Path, data: MapData, *, seed: int = 0, run: MapRun = MapRun(), progress: Callable[[str], None] = print
 ) -> Path:
-    """Write a folder for `camvib.evaluation.maps.evaluate_maps`.
+    """Write a folder for `camvib.evaluation.maps.evaluate_maps`, with a model folder of each network on the change.
 
     Parameters
     ----------
@@ -80,4 +81,6 @@ def train_map_models(
         "change": train_change(data, twin, classes, tell("change")),
         "change_no_twins": train_change_without_twins(data, made, made_classes, tell("change without twins")),
     }
-    return save_networks(folder, networks, {"training": seed, **asdict(run)})
+    save_networks(folder, networks, {"training": seed, **asdict(run)})
+    deploy(folder)
+    return folder

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from camvib.baseline import level_free
-from camvib.evaluation import attributions as att
 from camvib.evaluation import map_transfer
 from camvib.evaluation.classification import classification_figures
 from camvib.evaluation.map_checks import attribution_maps, deletion, randomised, specificity, trivial_maps
@@ -118,7 +117,7 @@ def evaluate_maps(
 
 def _classification(models: MapModels, data: MapData, learned: MapData) -> dict[str, Any]:
     """Protocol A: the best network first, the others and the trivial classifiers beside it."""
-    logits = {"plain_gap_cnn": _plain(models, data)[0]}
+    logits = {"plain_gap_cnn": _plain(models.plain, data)[0]} if models.plain else {}
     for name, network in (("camvib_no_twins", models.change_no_twins), ("camvib", models.change)):
         if network:
             logits[name] = explain(network, data, true_classes(data)).logits
@@ -137,14 +136,14 @@ def _classification(models: MapModels, data: MapData, learned: MapData) -> dict[
     }
 
 
-def _plain(models: MapModels, data: MapData) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _plain(plain: Callable[[torch.Tensor], Output], data: MapData) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits, and the class map of the true class against healthy at the image's resolution."""
     logits, maps = [], []
     classes = true_classes(data)
     with torch.inference_mode():
         for first in range(0, len(data), 50):
             rows = np.arange(first, min(first + 50, len(data)))
-            output: Output = models.plain(tensors(data, rows)[0])
+            output = plain(tensors(data, rows)[0])
             contrast = output.maps[torch.arange(len(rows)), torch.from_numpy(classes[rows])] - output.maps[:, 0]
             size = data.images_db.shape[1:]
             large = torch.nn.functional.interpolate(contrast[:, None], size=size, mode="bilinear")
@@ -161,27 +160,24 @@ def _all_maps(models: MapModels, data: MapData, template: NDArray[np.floating], 
         if network:
             answer = explain(network, data, classes)
             maps["camvib" + suffix], maps["change" + suffix] = answer.class_map, answer.change
-    maps["plain_cam"] = _plain(models, data)[1]
-    maps.setdefault("camvib", maps["plain_cam"])  # a plain model's class map is what it shows
+    if models.plain:
+        maps["plain_cam"] = _plain(models.plain, data)[1]
+        maps.setdefault("camvib", maps["plain_cam"])  # a plain model's class map is what it shows
     maps |= trivial_maps(data, template)
     return maps | _peers(models, data, template) if peers else maps
 
 
 def _peers(models: MapModels, data: MapData, template: NDArray[np.floating]) -> Maps:
-    """Attribution methods on the plain network."""
+    """Attribution methods on the plain network, or where there is none on the one with maps on the change."""
     classes = true_classes(data)
-
-    def logits(images: torch.Tensor) -> torch.Tensor:
-        return models.plain(images).logits
-
-    net = att.Explainable(logits, models.plain_layer)
     parts: dict[str, list[NDArray[np.floating]]] = {}
     for first in range(0, len(data), 32):
         rows = np.arange(first, min(first + 32, len(data)))
         images = tensors(data, rows)[0]
         fill = torch.from_numpy(template.astype(np.float32))[None, :, None].expand_as(images)
         fill = fill + images.mean(dim=(1, 2), keepdim=True)
-        for name, values in attribution_maps(net, images, torch.from_numpy(classes[rows]), fill).items():
+        net, chosen = models.explainable(data, rows), torch.from_numpy(classes[rows])
+        for name, values in attribution_maps(net, images, chosen, fill).items():
             parts.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in parts.items()}
 

@@ -17,51 +17,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 from tqdm import tqdm
 
+from camvib.augmentation import augment_image, augment_waveform, mask_image
 from camvib.evaluation.splits import Split
 from camvib.inference import Diagnoser
-from camvib.settings import AugmentationSettings, Settings
+from camvib.settings import Settings
 from camvib.training_data import TrainingData
 
 OnEpoch = Callable[[int, dict[str, float]], None]
-
-
-def augment_waveform(waveform: Tensor, settings: AugmentationSettings) -> Tensor:
-    """Change what a fault does not depend on: gain, noise, and when the window starts.
-
-    Parameters
-    ----------
-    waveform : Tensor, shape (batch, n)
-    """
-    batch, n = waveform.shape
-    device = waveform.device
-    if settings.time_shift:
-        # Circular: the one seam is a transient that every class gets alike.
-        start = torch.randint(n, (batch, 1), device=device)
-        waveform = waveform.gather(1, (torch.arange(n, device=device)[None] + start) % n)
-    level = waveform.std(dim=1, keepdim=True)
-    noise_db = settings.noise_db - 20 * torch.rand(batch, 1, device=device)
-    waveform = waveform + level * 10 ** (noise_db / 20) * torch.randn_like(waveform)
-    gain_db = settings.gain_db * (2 * torch.rand(batch, 1, device=device) - 1)
-    return waveform * 10 ** (gain_db / 20)
-
-
-def mask_image(image: Tensor, fraction: float) -> Tensor:
-    """Set one band and one stretch of time of each standardised image to its mean, 0.
-
-    Parameters
-    ----------
-    image : Tensor, shape (batch, rows, columns)
-    fraction : float
-        Greatest share of rows, and of columns, that is masked.
-    """
-    for axis in (1, 2):
-        size = image.shape[axis]
-        width = (torch.rand(len(image), 1, device=image.device) * fraction * size).round()
-        first = torch.rand(len(image), 1, device=image.device) * (size - width)
-        place = torch.arange(size, device=image.device)[None]
-        hidden = (place >= first) & (place < first + width)
-        image = image.masked_fill(hidden[:, :, None] if axis == 1 else hidden[:, None, :], 0.0)
-    return image
 
 
 class EpochSampler(Sampler[int]):
@@ -105,7 +67,7 @@ class DiagnoserModule(pl.LightningModule):
         waveform, targets = batch
         augmentation = self.settings.training.augmentation
         with torch.no_grad():
-            image = self.diagnoser.spectrogram(augment_waveform(waveform, augmentation))
+            image = augment_image(self.diagnoser.spectrogram(augment_waveform(waveform, augmentation)), augmentation)
             image = mask_image(self.diagnoser.standardise(image), augmentation.mask_fraction)
         loss = self.loss(self.diagnoser.network(image).logits, targets)
         self.log("train_loss", loss, on_epoch=True, on_step=False)

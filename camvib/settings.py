@@ -79,12 +79,18 @@ class TwinSettings(_Settings):
 
 
 class AugmentationSettings(_Settings):
-    """Changes to a training window that leave its physics as it is."""
+    """Changes to a training window that leave its physics as it is.
+
+    `tilt_db` is the spread of a random smooth gain over frequency, `floor_db` the range of a random noise floor below
+    the image's top: for few machines, whose paths to the sensor would be learned instead of the fault. Both are off.
+    """
 
     gain_db: float = Field(6.0, ge=0)
     noise_db: float = Field(-30.0, le=0)
     time_shift: bool = True
     mask_fraction: float = Field(0.1, ge=0, lt=0.5)
+    tilt_db: float = Field(0.0, ge=0)
+    floor_db: tuple[float, float] | None = None
 
 
 class TrainingSettings(_Settings):

@@ -175,6 +175,9 @@ def _life(evidence: Evidence, tested: Tested, fold: Fold) -> dict[str, Any]:
 
 def _folds(plan: Plan, windows: Windows) -> list[Fold]:
     if plan.by_window:
+        rarest, count = Counter(windows.label.tolist()).most_common()[-1]
+        if count < 2:
+            raise SplitError(f"{plan.name}: one window of {rarest!r}", "Give each label more, or longer, recordings")
         splitter = StratifiedShuffleSplit(1, test_size=0.25, random_state=0)
         return [(train, test) for train, test in splitter.split(windows.label, windows.label)]
     folds = []

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
+from camvib.augmentation import tilted, with_floor
 from camvib.models import Conv1x1Head, Output
 
 
@@ -152,14 +152,9 @@ def augmented(layers_db: NDArray[np.float32], recipe: FitRecipe, rng: np.random.
         stretch = np.asarray(1 + rng.uniform(-recipe.speed_jitter, recipe.speed_jitter, n))
         image = np.stack([_stretched(image[k], float(stretch[k])) for k in range(n)])
     if recipe.tilt_db:
-        curve = ndimage.gaussian_filter1d(rng.standard_normal((n, 2 * rows)), rows / 10, axis=1)[:, rows // 2 :][
-            :, :rows
-        ]
-        image = image + recipe.tilt_db * (curve / curve.std())[:, :, None]
+        image = tilted(image, recipe.tilt_db, rng)
     if recipe.floor_db:
-        top = np.quantile(image, 0.995, axis=(1, 2), keepdims=True)
-        floor = top - rng.uniform(*recipe.floor_db, (n, 1, 1))
-        image = 10 * np.log10(10 ** (image / 10) + 10 ** (floor / 10) * rng.exponential(1.0, image.shape))
+        image = with_floor(image, recipe.floor_db, rng)
     image = _level_free(image)
     for one in image:
         for axis, size in ((0, rows), (1, columns)):

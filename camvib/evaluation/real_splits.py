@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -70,9 +71,14 @@ def plan_folds(real: RealSet, split: str | None, leaky: bool) -> Plan:
     if plan.leaky and not leaky:
         raise SplitError(
             f"{real.name}: split {plan.name!r} {_what_leaks(real, plan)}; {_WHY}",
-            "Use an honest split, or --leaky to see what it hides: the result is stamped",
+            f"{_honest(real)}, or --leaky to see what it hides: the result is stamped",
         )
     return plan
+
+
+def _honest(real: RealSet) -> str:
+    names = [split.name for split in real.known.splits if split.honest] if real.known else []
+    return f"Use --split {' or '.join(names)}" if names else "Leave --split out for folds over the column group"
 
 
 def check_content(plan: Plan, entry: Sequence[int], ids: Sequence[str], leaky: bool) -> Plan:
@@ -114,8 +120,13 @@ def _plan(real: RealSet, split: str | None) -> Plan:
         everything = np.arange(len(labels))
         return Plan(split, [(everything, everything)], leaky=True, by_window=True, why="windows at random")
     if split == RECORDINGS:
-        folds = StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels)
-        return _stamped(real, Plan(split, list(folds), False, pooled=True, why="recordings at random"))
+        most = max(labels.count(label) for label in labels)
+        if most < 2:
+            raise SplitError(f"{real.name}: each label stands there once", "Add recordings of each label")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a label with fewer recordings than folds is no mistake here
+            folds = list(StratifiedKFold(min(5, most), shuffle=True, random_state=0).split(labels, labels))
+        return _stamped(real, Plan(split, folds, False, pooled=True, why="recordings at random"))
     if split is not None and split.startswith("group:"):
         column = split.removeprefix("group:")
         folds = grouped_folds(labels, real.column(column))

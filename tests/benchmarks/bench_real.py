@@ -1,6 +1,6 @@
 """Measured recordings: every figure of real.json, and the pictures of docs/what-the-map-gave-away.md.
 
-python tests/benchmarks/bench_real.py ../shared/data [--only NAME]
+python tests/benchmarks/bench_real.py ../shared/data [--lines FILE]
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ def run(data: Path, name: str, split: str | None, seeds: int, leaky: bool, recip
     if name == "cwru" and split is None:
         found["shortcuts"] = cwru_shortcuts(data)
         found["optimistic"] = optimistic(data, CWRU_TUNED)
-    print(json.dumps(found), flush=True)  # a later failure loses nothing
     return found
 
 
@@ -148,19 +147,22 @@ def picture_dropbear(data: Path) -> None:
 
 
 def main() -> None:
-    """Measure everything, or what has the name given, and write results and pictures."""
+    """Measure everything and write results and pictures; what a stopped pass left behind is not measured again."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--only", help="only sets of this name; the others keep their entry in real.json")
+    parser.add_argument("--lines", type=Path, help="file of finished entries, one a line: a stopped pass goes on")
     arguments = parser.parse_args()
     matplotlib.use("Agg")
     torch.set_num_threads(1)
-    old = json.loads(RESULTS.read_text()) if RESULTS.is_file() and arguments.only else [None] * len(RUNS)
-    chosen = [not arguments.only or name == arguments.only for name, *_ in RUNS]
-    found = [run(arguments.data, *one) if do else kept for one, do, kept in zip(RUNS, chosen, old, strict=True)]
-    with tempfile.NamedTemporaryFile("w", dir=RESULTS.parent, delete=False) as draft:
-        draft.write(json.dumps(found, indent=1) + "\n")
-    Path(draft.name).replace(RESULTS)
+    lines = arguments.lines or Path(tempfile.mkdtemp()) / "real.jsonl"
+    done = len(lines.read_text().splitlines()) if lines.is_file() else 0
+    for one in RUNS[done:]:
+        with lines.open("a") as file:
+            file.write(json.dumps(run(arguments.data, *one)) + "\n")
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    draft = RESULTS.with_suffix(".part")
+    draft.write_text(json.dumps(found, indent=1) + "\n")
+    draft.replace(RESULTS)
     picture_cwru(arguments.data)
     picture_dropbear(arguments.data)
 

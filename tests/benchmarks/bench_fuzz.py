@@ -90,7 +90,7 @@ def count_as_long(is_long: bool) -> None:
     from camvib.readers import _blocks, _mat5, hdf5, ide, npy
 
     _blocks.SPOOL_ABOVE_BYTES = 1000 if is_long else 64_000_000
-    ide._PIECE_BYTES = 20_000 if is_long else 8_000_000
+    ide._PIECE_BYTES = 200_000 if is_long else 8_000_000
     for module in (hdf5, npy, _mat5):
         module.SMALL_BYTES = 100 if is_long else 1_000_000  # type: ignore[attr-defined]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -73,7 +74,19 @@ def plan_folds(real: RealSet, split: str | None, leaky: bool) -> Plan:
             f"{real.name}: split {plan.name!r} {_what_leaks(real, plan)}; {_WHY}",
             f"{_honest(real)}, or --leaky to see what it hides: the result is stamped",
         )
+    if plan.pooled:
+        _note_untested(real, plan)
     return plan
+
+
+def _note_untested(real: RealSet, plan: Plan) -> None:
+    tested = {int(i) for _, held in plan.folds for i in held}
+    labels = Counter(row["label"] for row in real.rows)
+    missing = Counter(row["label"] for i, row in enumerate(real.rows) if i not in tested)
+    real.notes.extend(
+        f"{count} of {labels[label]} recordings {label!r} are never tested: no other group of that label to learn from"
+        for label, count in sorted(missing.items())
+    )
 
 
 def _honest(real: RealSet) -> str:

@@ -12,13 +12,21 @@ from camvib.errors import LabelsError, SplitError
 from camvib.evaluation import baselines, events, real_network
 from camvib.evaluation.bearing import name_line
 from camvib.evaluation.real import evaluate_real
+from camvib.evaluation.real_choice import choose
 from camvib.evaluation.real_data import open_set
 from camvib.evaluation.real_images import ImageRecipe, images
+from camvib.evaluation.real_recipes import Recipe, recipes_for
 from camvib.evaluation.real_splits import plan_folds
+from camvib.evaluation.real_windows import Windows
+from camvib.evaluation.shaft_speed import relative_speeds, shaft_speed_hz
 from camvib.evaluation.splits import grouped_folds
 from camvib.records import Recording
+from camvib.spectrograms import Axes
 
 RATE = 512.0
+QUICK = Recipe(
+    fit=real_network.FitRecipe(network="row_linear", learning_rate=0.3, steps=80, label_smoothing=0.0, floor_db=None)
+)
 
 
 def write_set(folder: Path, *, rates: tuple[float, ...] = (RATE,), columns: dict[str, Any] | None = None) -> Path:
@@ -47,7 +55,7 @@ def recording(samples: np.ndarray, rate: float) -> Recording:
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = write_set(tmp_path_factory.mktemp("real") / "set", columns={"never seen": "x"})
-    return evaluate_real("foundry", folder, seeds=1, progress=False)
+    return evaluate_real("foundry", folder, seeds=1, recipes=[QUICK], progress=False)
 
 
 def test_a_folder_in_no_catalog_is_evaluated_by_its_groups(result: dict[str, Any]) -> None:
@@ -67,7 +75,7 @@ def test_the_map_of_the_fault_lies_on_its_line(result: dict[str, Any]) -> None:
 
 def test_different_rates_are_brought_to_the_lowest_and_said(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", rates=(RATE, 2 * RATE))
-    found = evaluate_real("two-rates", folder, split="group:group", seeds=1, progress=False)
+    found = evaluate_real("two-rates", folder, split="group:group", seeds=1, recipes=[QUICK], progress=False)
     assert any("512 Hz (8), 1024 Hz (8): all resampled to 512 Hz" in note for note in found["notes"])
 
 
@@ -188,3 +196,88 @@ def test_augmented_images_keep_their_shape_and_lose_their_level() -> None:
     image = real_network.augmented(layers, recipe, np.random.default_rng(0))
     assert image.shape == (4, 32, 16)
     np.testing.assert_allclose(image.mean(axis=(1, 2)), 0, atol=1e-9)
+
+
+def windows_of(label: np.ndarray, informative: bool, rows: int) -> Windows:
+    rng = np.random.default_rng(rows)
+    values = rng.normal(0, 1, (len(label), 1, rows, 8)).astype(np.float32)
+    if informative:
+        values[label == "worn", :, 4] += 4
+    case = np.arange(len(label))
+    axes = Axes(np.linspace(0, 100, rows + 1), np.linspace(0, 1, 9))
+    return Windows(values, case, label, case, case, np.zeros(len(label)), axes)
+
+
+def test_recipes_are_chosen_by_training_recordings_alone() -> None:
+    label = np.array(["ok", "worn"] * 12)
+    blind, seeing = (Recipe(image=ImageRecipe(rows=rows), fit=QUICK.fit) for rows in (16, 17))
+    made = {blind.image: windows_of(label, False, 16), seeing.image: windows_of(label, True, 17)}
+    groups = {case: f"m{case // 6}" for case in range(24)}
+    train = np.arange(18)
+    chosen, macro_f1 = choose([blind, seeing], made, train, [groups], ["ok", "worn"])
+    assert chosen[0] == 1
+    assert macro_f1[1] > 0.9 > macro_f1[0]
+    # What the tested group holds decides nothing.
+    for windows in made.values():
+        windows.layers_db[18:] = 99.0
+    assert choose([blind, seeing], made, train, [groups], ["ok", "worn"]) == (chosen, macro_f1)
+    # With one group nothing can be compared: the first recipe it is.
+    assert choose([blind, seeing], made, np.arange(6), [groups], ["ok", "worn"]) == ([0], [])
+
+
+def test_every_recipe_for_an_unknown_folder_runs_and_votes(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", rates=(5000.0,), columns={"shaft_rpm": 1500})
+    recipes = [
+        Recipe(image=one.image, fit=one.fit.model_copy(update={"steps": 8}))
+        for one in recipes_for("any", ["ok", "inner race"], ["a", "b"], 5000.0)
+    ]
+    found = evaluate_real("any", folder, seeds=1, recipes=recipes, progress=False)
+    assert len(found["networks"]) == len(recipes) == 5
+    assert all(len(choice["macro_f1"]) == 5 and choice["voting"] for choice in found["choices"])
+    assert "random_forest_envelope" in found["baselines"]
+    assert any("1500 rpm" in note for note in found["notes"])
+
+
+def test_shaft_speeds_are_relative_to_their_mean(shared_data: Path) -> None:
+    real = open_set("cwru", shared_data / "cwru", None, None, None)
+    mean_hz = shaft_speed_hz(real, plan_folds(real, None, False))
+    assert mean_hz == pytest.approx(1773 / 60, rel=1e-3)
+    by_rpm = dict(zip(real.column("rpm_nominal"), relative_speeds(real, mean_hz), strict=True))
+    assert by_rpm["1797"] == pytest.approx(1797 / 1773, rel=1e-3)
+    assert by_rpm["1750"] == pytest.approx(1750 / 1773, rel=1e-3)
+
+
+def rewrite(folder: Path, change: Any) -> Path:
+    table = pd.read_csv(folder / "labels.csv")
+    change(table).to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+def test_what_is_missing_or_too_short_is_said(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set")
+    with np.load(folder / "r1.npz") as whole:
+        np.savez(folder / "r1.npz", vibration=whole["vibration"][:100], fs=RATE)
+    np.savez(folder / "r3.npz", vibration=np.full(2000, np.nan, np.float32), fs=RATE)
+    rewrite(folder, lambda table: table.assign(label=["odd", *table.label[1:]]))
+    notes = "\n".join(evaluate_real("any", folder, seeds=1, recipes=[QUICK], progress=False)["notes"])
+    assert "1 recordings are shorter than 25% of the median, 4 s, and left out: 1 of 'worn'" in notes
+    assert "left out: " in notes
+    assert "r3.npz" in notes
+    assert "1 of 1 recordings 'odd' are never tested: no other group of that label to learn from" in notes
+
+
+@pytest.mark.parametrize(
+    ("change", "split", "error", "message"),
+    [
+        (lambda t: t.drop(columns="group"), None, LabelsError, "no column group.*--split group:COLUMN"),
+        (lambda t: t.iloc[:2].assign(group=["a", "b"]), None, SplitError, "each label stands there once"),
+        (lambda t: t.iloc[:2].assign(group=["a", "b"]), "recordings", SplitError, "each label stands there once"),
+        (lambda t: t, "recordings", SplitError, "Leave --split out for folds over the column group"),
+    ],
+)
+def test_what_cannot_be_split_is_refused_with_a_remedy(
+    tmp_path: Path, change: Any, split: str | None, error: type[Exception], message: str
+) -> None:
+    folder = rewrite(write_set(tmp_path / "set"), change)
+    with pytest.raises(error, match=f"(?s){message}"):
+        evaluate_real("any", folder, split=split, seeds=1, progress=False)

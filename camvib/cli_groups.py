@@ -82,11 +82,12 @@ def evaluate_map_truth(
     seed: Annotated[int, typer.Option(help="Seed of specimens that nobody trained on.")] = 9001,
     specimens: Annotated[int, typer.Option(min=2, help="Ten recordings each.")] = 40,
     figures: Annotated[Path | None, typer.Option(help="Folder for the picture grid.")] = None,
+    measured: Annotated[Path | None, typer.Option(help="Folder with dropbear8 and cantilever_shaker_ds4.")] = None,
 ) -> None:
     """Score a model's maps against physical truth, beside every trivial map."""
     with clear_errors(out):
         from camvib.evaluation.maps import table
         from camvib.jobs import evaluate_model_maps
 
-        found = evaluate_model_maps(model, seed=seed, specimens=specimens, out=out, figures=figures)
+        found = evaluate_model_maps(model, seed=seed, specimens=specimens, out=out, figures=figures, measured=measured)
         typer.echo(table(found))

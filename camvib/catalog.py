@@ -279,8 +279,15 @@ def verify(name: str, folder: Path) -> list[str]:
     -------
     list of str
         One line for each file that is missing or differs; empty when all is well.
+
+    Raises
+    ------
+    CamvibError
+        No such set, or no such folder.
     """
     known, problems = get(name), []
+    if not Path(folder).is_dir():
+        raise CamvibError(f"{folder}: there is no such folder", f"Fetch it: camvib data fetch {name} --out {folder}")
     for file in tqdm(known.files, desc=known.name, unit="file", delay=1):
         try:
             content = _from_mirror(known, Path(folder), file)

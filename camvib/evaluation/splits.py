@@ -86,16 +86,19 @@ def group_split(
 def _hold_out(
     index: NDArray[np.int64], y: NDArray[np.str_], g: NDArray[np.str_], fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of a few stratified folds, take the one that shows the most labels on both sides."""
-    folds = max(2, min(round(1 / fraction), len(set(g[index]))))
+    """Of a few stratified folds, take the one that shows the most labels on both sides; fewer and larger if need be."""
+    most = max(2, min(round(1 / fraction), len(set(g[index]))))
     best: tuple[float, NDArray[np.int64], NDArray[np.int64]] | None = None
-    for kept, held in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(index, y[index], g[index]):
-        unseen = set(y[index[held]]) - set(y[index[kept]])
-        if unseen or not len(held):
-            continue
-        score = len(set(y[index[held]])) - abs(len(held) / len(index) - fraction)
-        if best is None or score > best[0]:
-            best = (score, index[kept], index[held])
+    for folds in range(most, 1, -1):
+        for kept, held in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(index, y[index], g[index]):
+            unseen = set(y[index[held]]) - set(y[index[kept]])
+            if unseen or not len(held):
+                continue
+            score = len(set(y[index[held]])) - abs(len(held) / len(index) - fraction)
+            if best is None or score > best[0]:
+                best = (score, index[kept], index[held])
+        if best is not None and set(y[best[2]]) == set(y[index]):
+            break
     if best is None:
         raise SplitError(
             "every split by group leaves a label to be tested that was never trained on",

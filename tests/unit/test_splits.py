@@ -48,3 +48,12 @@ def test_labels_bound_to_one_group_each_cannot_be_tested() -> None:
         group_split(["a", "a", "b", "b"], ["g1", "g1", "g2", "g2"])
     with pytest.raises(SplitError, match="only 1 group"):
         group_split(["a", "b"], ["g1", "g1"])
+
+
+def test_where_each_group_has_one_label_the_test_set_still_shows_both() -> None:
+    """Sessions of a healthy machine and sessions of a faulty one: four small folds would test one label each."""
+    labels = ["ok"] * 43 + ["ok"] * 43 + ["worn"] * 12 + ["worn"] * 12
+    groups = ["a"] * 43 + ["b"] * 43 + ["c"] * 12 + ["d"] * 12
+    split = group_split(labels, groups)
+    assert {labels[i] for i in split.test} == {"ok", "worn"}
+    assert {labels[i] for i in split.train} == {"ok", "worn"}

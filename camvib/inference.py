@@ -148,10 +148,7 @@ class Model:
     @cached_property
     def digest(self) -> str:
         """Hash of weights and description: the name of this model version, 12 hexadecimal digits."""
-        sha = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
-        for name, value in sorted(self._arrays().items()):
-            sha.update(name.encode() + np.ascontiguousarray(value).tobytes())
-        return sha.hexdigest()[:12]
+        return _digest(self._description(), self._arrays())
 
     def map_axes(self, maps: NDArray[np.float32]) -> Axes:
         """Edges of the cells of class maps, shape (..., rows, columns), in Hz and s."""
@@ -274,6 +271,13 @@ class Model:
         return folder
 
 
+def _digest(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
+    sha = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name, value in sorted(arrays.items()):
+        sha.update(name.encode() + np.ascontiguousarray(value).tobytes())
+    return sha.hexdigest()[:12]
+
+
 def load_model(folder: Path) -> Model:
     """Read a model folder, or the run folder that holds one.
 
@@ -300,12 +304,15 @@ def load_model(folder: Path) -> Model:
             f"{folder}: model schema {described.get('schema')!r}, this camvib reads {SCHEMA}",
             "Install the camvib that wrote it, or train it again",
         )
-    model = _assemble(described, arrays)
-    if model.digest != described["digest"]:
+    # Of what is written there: a newer camvib's settings may have more keys, and the model keeps its name.
+    stated = described.pop("digest", None)
+    if (found := _digest(described, arrays)) != stated:
         raise ModelError(
-            f"{folder}: weights and description hash to {model.digest}, model.json says {described['digest']}",
+            f"{folder}: weights and description hash to {found}, model.json says {stated}",
             "The folder was changed after training: copy it again",
         )
+    model = _assemble(described, arrays)
+    vars(model)["digest"] = stated
     return model
 
 

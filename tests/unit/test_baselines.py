@@ -1,5 +1,6 @@
 """A model that compares with the asset's healthy baseline: learned, kept, asked for, renewed."""
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from camvib.calibration import Calibration
 from camvib.cli import app
 from camvib.diagnosis import diagnose, judge
 from camvib.errors import LabelsError, ModelError, SettingsError, SignalError
-from camvib.inference import Diagnoser, Model, load_model
+from camvib.inference import Diagnoser, Model, _digest, load_model
 from camvib.models import ChangeNetwork
 from camvib.quality import InputSpec
 from camvib.readers import read
@@ -211,3 +212,15 @@ def test_settings_that_a_twin_cannot_work_with_are_refused() -> None:
 def test_the_digest_of_other_networks_does_not_hang_on_the_twin() -> None:
     assert Settings.load(None, twin={"epochs": 3}).digest() == Settings().digest()
     assert Settings.load(None, model={"name": "change_cnn"}, twin={"epochs": 3}).twin.epochs == 3
+
+
+def test_a_model_from_before_a_setting_existed_keeps_its_name(model: Model, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "model")
+    described = json.loads((folder / "model.json").read_text())
+    del described["settings"]["diagnosis"]["max_regions"], described["digest"]
+    with np.load(folder / "weights.npz") as stored:
+        described["digest"] = _digest(described, dict(stored))
+    (folder / "model.json").write_text(json.dumps(described))
+    again = load_model(folder)
+    assert again.digest == described["digest"] != model.digest
+    assert again.settings.diagnosis.max_regions == 5

@@ -101,21 +101,25 @@ def _row_width(line: str, separator: str, decimal: str, words: float = 0.0) -> i
     if not line.strip() or line.lstrip()[0] in "#%":
         return 0
     cells = split(line, separator)
-    kinds = [
-        "number"
-        if _NUMBER[decimal].match(cell)
-        else "missing"
-        if cell.lower() in _MISSING
-        else "date"
-        if _DATE.match(cell)
-        else "text"
-        for cell in (plain(cell) if not _DATE.match(cell) else cell for cell in cells)
-    ]
-    if kinds.count("text") > words * len(kinds) or not (
-        "number" in kinds or any(cell for cell in cells if cell.lower() in _MISSING)
-    ):
-        return 0
-    return len(cells)
+    texts, is_row = 0, False
+    for cell in cells:
+        kind = _kind(cell, decimal)
+        texts += kind == "text"
+        is_row = is_row or kind == "number" or (kind == "missing" and bool(cell))
+        if texts > words * len(cells):
+            return 0
+    return len(cells) if is_row else 0
+
+
+def _kind(cell: str, decimal: str) -> str:
+    number = _NUMBER[decimal]
+    if number.match(cell):
+        return "number"
+    if cell.lower() in _MISSING:
+        return "missing"
+    if _DATE.match(cell):
+        return "date"
+    return "number" if number.match(plain(cell)) else "text"
 
 
 def plain(cell: str) -> str:

@@ -46,7 +46,8 @@ def read(path: Path) -> Iterator[Channel]:
     found: dict[int, _Gathered] = {}
     for stream, chosen in _pieces(path):
         _gather_all(found, path, stream, chosen)
-        gc.collect()  # idelib's objects hold each other in circles: a piece would stay for long
+        if chosen is not None:  # idelib's objects hold each other in circles: a piece would stay for long
+            gc.collect()
     counts = Counter(name for one in found.values() for name, _ in one.parts)
     for one in found.values():
         time, *series = (spool.close() for spool in one.spools)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from camvib.errors import NotATimeSeries, ReadError, Truncated
+from camvib.readers._blocks import BLOCK
 from camvib.readers._channel import Channel, rate_from_printed_step
 from camvib.readers._dialect import Dialect, split
 from camvib.readers._names import is_frequency, is_time
@@ -47,7 +48,7 @@ def read(path: Path) -> Iterator[Channel]:
     dialect = Dialect(separator, _decimal(lines[ends[1] + 2 : ends[1] + 40], separator), len(names), ends[1] + 2)
     values, notes = read_columns(path, replace(dialect, names=tuple(names)), encoding)
     columns = [_column(i, name, values[i], header, lines[: ends[0]]) for i, name in enumerate(names) if i in values]
-    if not any(is_time(column.name) and np.isfinite(column.values).any() for column in columns):
+    if not any(is_time(column.name) and np.isfinite(column.values[:BLOCK]).any() for column in columns):
         columns = [replace(column, rates=tuple(r for r in column.rates if r.hz != _DEFAULT_HZ)) for column in columns]
     notes += _promise(header, max((len(column.values) for column in columns), default=0))
     yield from table_channels(columns, "lvm", [note for note in notes if "X_Value" not in note])

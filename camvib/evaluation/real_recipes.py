@@ -85,8 +85,8 @@ def recipes_for(name: str, labels: list[str], groups: list[str], sampling_rate_h
     """Recipes to choose from, the likeliest first: it is taken where training recordings cannot tell.
 
     Those of a known set; for another one the envelope where the rate holds a bearing's resonance, first where labels
-    speak of bearing parts; the signal itself with long frames, with short ones, and with one weight a row, which comes
-    first where a label has few groups.
+    speak of bearing parts; the signal itself with convolutions, and with one weight a row, which comes first where a
+    label has few groups.
     """
     if name in _RECIPES:
         return _RECIPES[name]
@@ -95,7 +95,7 @@ def recipes_for(name: str, labels: list[str], groups: list[str], sampling_rate_h
         seen.setdefault(label, set()).add(group)
     few = min(len(found) for found in seen.values()) < _FEW_GROUPS
     narrow = Recipe(image=_LINES.image, fit=_NARROW)
-    signal = (narrow, _LINES, Recipe()) if few else (_LINES, Recipe(), narrow)
+    signal = (narrow, _LINES) if few else (_LINES, narrow)
     if sampling_rate_hz < _LEAST_CARRIER_RATE_HZ:
         return signal
     envelope = (_BEARING, _BEARING_LARGEST)

@@ -157,6 +157,17 @@ def test_what_is_unfit_is_left_out_and_too_few_fail_alone(model: Model, store: S
     assert kept.baseline.digest == expected.digest
 
 
+def test_where_no_asset_is_named_the_group_is_the_asset(model: Model, store: Store, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "plant", {"pump": 3, "fan": 3})
+    table = pd.read_csv(folder / "labels.csv")
+    table.assign(group=table.asset).drop(columns="asset").to_csv(folder / "labels.csv", index=False)
+    learned = learn_baselines([folder], model, store, progress=False)
+    assert sorted(one.asset for one in learned) == ["fan", "pump"]
+    found = diagnose([folder], model, store, progress=False)
+    assert {d.asset for d in found.diagnoses} == {"fan", "pump"}
+    assert "refused" not in found.counts
+
+
 def test_no_healthy_recording_is_said(model: Model, store: Store, tmp_path: Path) -> None:
     folder = plant(tmp_path / "plant", {"pump": 0})
     with pytest.raises(LabelsError, match="no recording labelled 'healthy'"):

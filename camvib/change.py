@@ -1,12 +1,12 @@
 """Class maps on the change: why what changed means this fault, adding up to the logits exactly.
 
-``map_c = total × weight × (share_c − against × Σ share of the other faults)``: `weight` is the change map divided by
-its mean over cells, so that a cell where nothing changed contributes nothing; `share_c` is the vote of a cell, a
-softmax over classes with healthy among them, and a vote for another fault is a vote against this one; `total` is
-how many logits this recording has to give away. ``logit_c = mean(map_c) + bias_c``, and the map of healthy is 0,
-so the map of a fault is its contrast with healthy. Because weights are shared out over the recording, a faint crack
-is not starved by the mean; the price is that a cell's value is its share of the logit, not the logit's fall when
-the cell is taken away.
+``map_c = total × weight × share_c``: `weight` is the change map divided by its mean over cells, so that a cell
+where nothing changed contributes nothing; `share_c` is the vote of a cell, a softmax over classes with healthy
+among them; `total` is how many logits this recording has to give away. ``logit_c = mean(map_c) + bias_c``, and
+the map of healthy is 0, so the map of a fault is its contrast with healthy; the difference of two faults' maps
+says why the one rather than the other. Because weights are shared out over the recording, a faint crack is not
+starved by the mean; the price is that a cell's value is its share of the logit, not the logit's fall when the
+cell is taken away.
 """
 
 from __future__ import annotations
@@ -54,15 +54,11 @@ class ClassMaps(nn.Module):
     classes : int
     rows : int
         Of the image.
-    against : float
-        How much a vote for another fault counts against this one. By default three quarters, divided over the other
-        faults: a change that could be any fault then still speaks for a fault.
     width : int
     """
 
-    def __init__(self, classes: int, rows: int = 128, against: float | None = None, width: int = 48) -> None:
+    def __init__(self, classes: int, rows: int = 128, width: int = 48) -> None:
         super().__init__()
-        self.against = 0.75 / max(1, classes - 2) if against is None else against
         self.stem = conv(5, 24, 5, 2)
         self.down = conv(24, width, 3, 2)
         self.local = nn.Sequential(conv(width, width), conv(width, width, 3, 1, 2), conv(width, width, 3, 1, 4))
@@ -96,9 +92,8 @@ class ClassMaps(nn.Module):
         mixed = functional.interpolate(mixed, scale_factor=2.0, mode="nearest")
         votes = self.vote(self.fine(torch.cat([half, mixed], dim=1))).float()
         total = functional.softplus(self.amount(context).float())[:, :, None, None]
-        shares = functional.interpolate(votes, scale_factor=2.0, mode="bilinear").softmax(dim=1)[:, 1:]
-        others = shares.sum(dim=1, keepdim=True) - shares
-        fault_maps = total * weight * (shares - self.against * others)
+        shares = functional.interpolate(votes, scale_factor=2.0, mode="bilinear").softmax(dim=1)
+        fault_maps = total * weight * shares[:, 1:]
         maps = torch.cat([torch.zeros_like(fault_maps[:, :1]), fault_maps], dim=1)
         return ChangeOutput(maps.mean(dim=(2, 3)) + self.bias, maps, votes.log_softmax(dim=1), change, context)
 
@@ -114,17 +109,13 @@ class ChangeCnn(nn.Module):
         See `camvib.twin.TwinNet`.
     rows : int
         Of the image.
-    against : float, optional
-        See `ClassMaps`.
     """
 
-    def __init__(
-        self, classes: int, widths: tuple[int, int, int] = WIDTHS, rows: int = 128, against: float | None = None
-    ) -> None:
+    def __init__(self, classes: int, widths: tuple[int, int, int] = WIDTHS, rows: int = 128) -> None:
         super().__init__()
         self.widths = widths
         self.twin = TwinNet(widths)
-        self.classes = ClassMaps(classes, rows, against)
+        self.classes = ClassMaps(classes, rows)
 
     def forward(self, image_db: Tensor, baseline_db: Tensor, spread_db: Tensor) -> ChangeOutput:
         """Diagnose images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""

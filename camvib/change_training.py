@@ -43,8 +43,6 @@ class ChangeTraining:
         Of images that carry mains hum, see `camvib.mains_lines`.
     cell_weight : float
         Of the votes of single cells in the loss of the class maps.
-    against : float, optional
-        See `camvib.change.ClassMaps`.
     bfloat16 : bool
         Half the arithmetic's width, where it does no harm.
     seed : int
@@ -59,7 +57,6 @@ class ChangeTraining:
     row_shift: int = 4
     hum_share: float = 0.0
     cell_weight: float = 1.0
-    against: float | None = None
     bfloat16: bool = True
     seed: int = 0
 
@@ -242,7 +239,7 @@ def train_classes(
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     changes = predicted_changes(twin, data, settings, rng)
-    network = ChangeCnn(data.targets.shape[1], twin.widths, data.images_db.shape[1], settings.against)
+    network = ChangeCnn(data.targets.shape[1], twin.widths, data.images_db.shape[1])
     network.twin = twin
     classes = network.classes.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

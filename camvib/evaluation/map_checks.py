@@ -129,6 +129,7 @@ def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: i
     `share` is over recordings and both orders, the two faults' evidence must each be visible; `ap_difference` is the
     mean of AP on the own evidence less AP on the other's. `share_same_evidence` asks the other way round: on the
     evidence of A, does the map of A score higher than the map of B? That does not depend on which evidence is larger.
+    `share_contrast` is `share` for the contrast of the two maps, A less B, instead of A against healthy.
     `ceiling` is the share where each cell of the change map is given to the fault that it is truly due to, and
     `votes_right` how often the map of A is the higher one in cells that are due to A alone.
     """
@@ -139,6 +140,7 @@ def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: i
     answers = [explain(network, data, true_classes(data, place)) for place in (0, 1)]
     maps = [answer.class_map for answer in answers]
     own, other = _own_and_other(maps, masks)
+    rather, instead = _own_and_other([maps[0] - maps[1], maps[1] - maps[0]], masks)
     best, worst = _own_and_other(
         [answers[0].change * _true_votes(masks[j], masks[1 - j]) for j in (0, 1)],
         masks,
@@ -152,6 +154,7 @@ def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: i
         "ap_difference": float(difference.mean()),
         "low": low,
         "high": high,
+        "share_contrast": float((rather > instead).mean()),
         "share_same_evidence": float((own > other[::-1]).mean()),
         "ap_own": float(own.mean()),
         "ap_change_map": float(np.mean([score_maps(answers[0].change, mask)[:, 0].mean() for mask in masks])),

@@ -71,7 +71,7 @@ def test_the_map_of_healthy_is_zero_and_nothing_shows_where_nothing_changed(netw
     part = output.change._replace(gain=output.change.gain * still, loss=output.change.loss * still)
     maps = network.classes(part).maps
     assert maps[:, 1:, :, : SIDE // 2].abs().max() == 0
-    assert maps[:, 1:].sum(dim=1).min() >= 0  # what speaks against one fault speaks for another
+    assert maps[:, 1:, :, SIDE // 2 :].min() >= 0
     assert maps.max() > 0
 
 

@@ -157,18 +157,22 @@ def read_entries(real: RealSet, used: Sequence[int], progress: bool) -> Read:
     """Read entries, bring them to one rate, and say what quality would refuse; nothing is left out for it."""
     found: list[Recording] = []
     entry_of: list[int] = []
-    missing, undeclared = Counter[str](), 0
+    missing, undeclared, remedy = Counter[str](), 0, ""
     for index in tqdm(used, desc=f"read {real.name}", disable=not progress, delay=2):
         try:
             recordings_of_entry, no_unit = _recordings(real, real.entries[index])
         except CamvibError as error:
             missing[error.message] += 1
+            remedy = remedy or error.remedy
             continue
         undeclared += no_unit
         found += recordings_of_entry
         entry_of += [index] * len(recordings_of_entry)
     if not found:
-        raise LabelsError(f"{real.folder}: not one recording can be read: {next(iter(missing), '')}", "Mend the files")
+        raise LabelsError(
+            f"{real.folder}: not one of {len(used)} recordings can be read: {next(iter(missing), '')}",
+            remedy or "Mend the files",
+        )
     if undeclared:
         real.notes.append(f"{undeclared} recordings state no unit: taken as arbitrary, their level has no meaning")
     real.notes.extend(f"left out: {reason}" for reason in list(missing)[:5])

@@ -152,5 +152,8 @@ def grouped_folds(
             if len(known) and len(set(y[train])) > 1:
                 found.append((train, known))
     if not found:
-        raise SplitError("each label stands in one group only", "Give each label at least two groups in labels.csv")
+        raise SplitError(
+            f"each label stands in one group only, e.g. {y[0]!r} in {g[0]!r}",
+            "Give each label at least two groups in labels.csv",
+        )
     return found

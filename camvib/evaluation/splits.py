@@ -153,7 +153,7 @@ def grouped_folds(
                 found.append((train, known))
     if not found:
         raise SplitError(
-            f"each label stands in one group only, e.g. {y[0]!r} in {g[0]!r}",
+            f"each label stands in one group only, e.g. {labels[0]!r} in {groups[0]!r}",
             "Give each label at least two groups in labels.csv",
         )
     return found

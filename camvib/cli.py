@@ -322,13 +322,14 @@ def schedule(
 @app.command()
 def read(
     path: Annotated[Path, typer.Argument(help="A file in any format that camvib reads.")],
+    sampling_rate: RateOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Say what is in a file: format, rate, channels, units, warnings."""
     with clear_errors(json_file):
         from camvib.readers import describe
 
-        found = describe(path)
+        found = describe(path, sampling_rate_hz=sampling_rate)
         write_json(found, json_file)
         if json_file is None:
             typer.echo(json.dumps(found, indent=2))

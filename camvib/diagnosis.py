@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import welch
 from tqdm import tqdm
 
 from camvib.baseline import MIN_RECORDINGS, Baseline
@@ -21,6 +20,7 @@ from camvib.datasets import Entry, expand, recordings
 from camvib.errors import CamvibError
 from camvib.evaluation.classification import predicted_label
 from camvib.inference import Model, Prediction, load_model
+from camvib.long_signals import extremes, power_density
 from camvib.quality import check, resample
 from camvib.records import (
     ActivationMap,
@@ -367,16 +367,15 @@ def _evidence(
     seconds = (edges_s[1:] + edges_s[:-1]) / 2
     change = None if predicted.change is None else np.concatenate(list(predicted.change), axis=-1)
     samples = recording.samples
-    edges = np.linspace(0, len(samples), min(WAVEFORM_POINTS, len(samples)) + 1).astype(int)[:-1]
-    hz, density = welch(
-        samples, recording.sampling_rate_hz, nperseg=min(len(samples), model.diagnoser.spectrogram.n_fft * 2)
-    )
+    low, high = extremes(samples, min(WAVEFORM_POINTS, len(samples)))
+    segment = min(len(samples), model.diagnoser.spectrogram.n_fft * 2)
+    hz, density = power_density(samples, recording.sampling_rate_hz, segment)
     bins = np.linspace(0, len(hz), min(SPECTRUM_POINTS, len(hz)) + 1).astype(int)[:-1]
     return Evidence(
         spectrogram=Spectrogram(image, centres.frequency_hz, seconds, recording.unit),
         contrast=_folded(activation),
-        waveform_low=np.minimum.reduceat(samples, edges),
-        waveform_high=np.maximum.reduceat(samples, edges),
+        waveform_low=low,
+        waveform_high=high,
         spectrum_hz=hz[bins],
         # The largest of the bins that fall together: a line must not vanish from the picture.
         spectrum_db=10 * np.log10(np.maximum.reduceat(density, bins) + 1e-30),

@@ -68,7 +68,7 @@ def test_it_says_what_the_model_says(model: Model, session: "runtime.InferenceSe
     expected = model.predict(waves(n), baseline)
     found = dict(zip([o.name for o in session.get_outputs()], session.run(None, given), strict=True))
     assert found["logits"] == pytest.approx(expected.logits, abs=1e-4)
-    assert found["maps"] == pytest.approx(expected.maps, abs=1e-4 * max(1.0, np.abs(expected.maps).max()))
+    assert found["maps"] == pytest.approx(expected.maps, abs=1e-4 * max(1.0, float(np.abs(expected.maps).max())))
     assert np.ptp(found["maps"]) > 0.01
     assert ("change" in found) == model.needs_baseline
     if expected.change is not None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camvib.spectrograms import SpectrogramLayer
+from camvib.images.spectrogram import SpectrogramLayer
 
 GRIDS_HZ = (50.0, 60.0)
 HARMONICS = 8

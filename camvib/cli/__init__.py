@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camvib import __version__
-from camvib.cli_common import (
+from camvib.cli.data import data_app
+from camvib.cli.evaluate import evaluate_app
+from camvib.cli.options import (
     DEFAULT_MODEL,
     ChannelOption,
     ConfigOption,
@@ -23,11 +25,10 @@ from camvib.cli_common import (
     clear_errors,
     write_json,
 )
-from camvib.cli_groups import data_app, evaluate_app
 
 if TYPE_CHECKING:
-    from camvib.baselining import Learned
-    from camvib.diagnosis import Batch
+    from camvib.monitoring.baselines import Learned
+    from camvib.monitoring.batch import Batch
 
 app = typer.Typer(
     name="camvib",
@@ -158,7 +159,8 @@ def diagnose(
 ) -> None:
     """Diagnose recordings: verdict, probabilities, and where the evidence is."""
     with clear_errors(json_file):
-        from camvib.jobs import as_json, diagnose_paths
+        from camvib.jobs import diagnose_paths
+        from camvib.records import as_json
 
         batch = diagnose_paths(
             paths,

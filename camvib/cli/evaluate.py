@@ -1,4 +1,4 @@
-"""The groups of the command line: ``camvib data`` and ``camvib evaluate``."""
+"""The group ``camvib evaluate``: figures on measured recordings, and of maps against truth."""
 
 from __future__ import annotations
 
@@ -8,48 +8,9 @@ from typing import Annotated
 
 import typer
 
-from camvib.cli_common import ChannelOption, QuietOption, UnitOption, clear_errors, write_json
+from camvib.cli.options import ChannelOption, QuietOption, UnitOption, clear_errors, write_json
 
-data_app = typer.Typer(help="Public data sets: list, fetch, verify.", no_args_is_help=True)
 evaluate_app = typer.Typer(help="Honest figures: on real recordings, and of maps against simulated truth.")
-
-
-@data_app.command("list")
-def data_list() -> None:
-    """List the public data sets that the catalog knows."""
-    from camvib.catalog import list_sets
-
-    for known in list_sets():
-        typer.echo(f"{known.name:22} {known.title}")
-
-
-@data_app.command("fetch")
-def data_fetch(
-    name: str,
-    out: Annotated[Path | None, typer.Option(help="Folder to write; default data/NAME in CAMVIB_HOME.")] = None,
-    mirror: Annotated[Path | None, typer.Option("--from", help="Copy from this folder instead.")] = None,
-) -> None:
-    """Fetch a data set and check every file's sha256."""
-    with clear_errors():
-        from camvib.catalog import fetch
-        from camvib.settings import home
-
-        folder = fetch(name, out or home() / "data" / name, mirror)
-        typer.echo(f"{name} in {folder}")
-
-
-@data_app.command("verify")
-def data_verify(name: str, folder: Path) -> None:
-    """Check a folder's files against the catalog's sha256."""
-    with clear_errors():
-        from camvib.catalog import verify
-
-        problems = verify(name, folder)
-        for problem in problems:
-            typer.secho(problem, fg="red", err=True)
-        typer.echo(f"{name}: {len(problems)} problems")
-        if problems:
-            raise typer.Exit(2)
 
 
 @evaluate_app.command("real")
@@ -66,7 +27,7 @@ def evaluate_real_set(
 ) -> None:
     """Train on one side of an honest split of measured recordings, and measure on the other."""
     with clear_errors(out):
-        from camvib.evaluation.real import evaluate_real
+        from camvib.evaluation.real.benchmark import evaluate_real
 
         found = evaluate_real(
             name, folder, split=split, seeds=seeds, leaky=leaky, unit=unit, channel=channel, progress=not quiet
@@ -86,8 +47,10 @@ def evaluate_map_truth(
 ) -> None:
     """Score a model's maps against physical truth, beside every trivial map."""
     with clear_errors(out):
-        from camvib.evaluation.maps import table
-        from camvib.jobs import evaluate_model_maps
+        from camvib.evaluation.maps.benchmark import evaluate_maps, table
+        from camvib.evaluation.maps.models import DESCRIPTION
+        from camvib.registry.versions import resolve
 
-        found = evaluate_model_maps(model, seed=seed, specimens=specimens, out=out, figures=figures, measured=measured)
+        folder = Path(model) if (Path(model) / DESCRIPTION).is_file() else resolve(model)
+        found = evaluate_maps(folder, seed=seed, specimens=specimens, out=out, figures=figures, measured=measured)
         typer.echo(table(found))

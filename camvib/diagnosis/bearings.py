@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from camvib.catalog import Bearing
+from camvib.recordings.catalog import Bearing
 
 TOLERANCE = 0.025  # balls slip by one to two per cent, and a nominal speed is off by as much
 
@@ -31,7 +31,7 @@ def name_line(frequency_hz: float, bearing: Bearing, shaft_hz: float, tolerance:
     --------
     The inner race of the CWRU drive-end bearing at 1797 rpm:
 
-    >>> from camvib.catalog import get
+    >>> from camvib.recordings.catalog import get
     >>> name_line(161.5, get("cwru").bearing, 1797 / 60)
     'BPFI'
     """

@@ -16,9 +16,10 @@ from scipy import ndimage
 from scipy.signal import butter, hilbert, resample_poly, sosfiltfilt
 
 from camvib.errors import SignalError
+from camvib.images.axes import Axes
+from camvib.images.spectrogram import SpectrogramLayer
 from camvib.records import Recording
 from camvib.settings import SpectrogramSettings
-from camvib.spectrograms import Axes, SpectrogramLayer
 
 ENVELOPE_TOP_HZ = 500.0  # three to four strikes of the fastest usual bearing fault at shaft speeds around 30 Hz
 LEAST_CARRIER_HZ = 500.0

@@ -5,177 +5,27 @@ The twin is finished before the classifier starts: a classifier's gradient would
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from camvib.change import ChangeCnn
-from camvib.epochs import run_epochs
-from camvib.mains_lines import add_hum
-from camvib.synthetic_changes import synthetic_change
-from camvib.twin import CHANGE_DB, WIDTHS, Change, TwinNet, twin_channels, twin_loss
+from camvib.augmentation.samples import ChangeData, draw_move, draw_sample, draw_synthetic_sample, with_hum
+from camvib.learning.classifier import class_weights
+from camvib.learning.data import TrainingData
+from camvib.learning.healthy_pairs import change_data, healthy_only
+from camvib.learning.loop import AfterEpoch, OnEpoch, TwoStageHistory, run_epochs
+from camvib.learning.splits import Split
+from camvib.model.diagnoser import Diagnoser
+from camvib.networks.change_cnn import ChangeCnn, ChangeNetwork
+from camvib.networks.twin import CHANGE_DB, UNIT_DB, Change, TwinNet, twin_channels
+from camvib.settings import ChangeTraining, Settings
 
 _LEAST_MASS = 2.0  # votes of evidence, below which a fault has too little to learn from
-OnEpoch = Callable[[int, nn.Module, float], None]
-
-
-@dataclass(frozen=True)
-class ChangeTraining:
-    """How the twin, or the class maps, are trained.
-
-    Attributes
-    ----------
-    epochs, batch_size, learning_rate, weight_decay
-        AdamW with a one-cycle learning rate.
-    widths : tuple of int
-        Of the twin, see `camvib.twin.TwinNet`.
-    healthy_share : float
-        Of faulty recordings shown as their healthy twin.
-    row_shift : int
-        Rows that an image and all that belongs to it move up or down, at most.
-    hum_share : float
-        Of images that carry mains hum, see `camvib.mains_lines`.
-    cell_weight : float
-        Of the votes of single cells in the loss of the class maps.
-    bfloat16 : bool
-        Half the arithmetic's width, where it does no harm.
-    seed : int
-    """
-
-    epochs: int = 14
-    batch_size: int = 32
-    learning_rate: float = 4e-3
-    weight_decay: float = 1e-2
-    widths: tuple[int, int, int] = WIDTHS
-    healthy_share: float = 0.12
-    row_shift: int = 4
-    hum_share: float = 0.0
-    cell_weight: float = 1.0
-    bfloat16: bool = True
-    seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class HumLines:
-    """What mains hum looks like on an image: see `camvib.mains_lines.line_rows`, and the rows' heights in Hz."""
-
-    rows: NDArray[np.float32]
-    height_hz: NDArray[np.floating]
-
-
-@dataclass(frozen=True, eq=False)
-class ChangeData:
-    """What is learned from: n images of rows × columns, and what is known of them. Class 0 is healthy.
-
-    Attributes
-    ----------
-    images_db : ndarray, float16
-    healthy_db : ndarray, float16
-        Healthy twin of each; to train on synthetic changes, a healthy recording of its asset.
-    difference_db : ndarray, float16, optional
-        To the twin, of the 3 × 3 smoothed powers.
-    targets : ndarray, shape (n, classes)
-        One class, or shares of several.
-    baselines_db, spreads_db : ndarray, shape (draws, n, rows)
-        From other healthy recordings of the asset.
-    lines : HumLines
-    votes : ndarray, int8, optional
-        Class that the evidence in a cell is due to, −1 where there is none or more than one.
-    """
-
-    images_db: NDArray[np.float16]
-    healthy_db: NDArray[np.float16]
-    difference_db: NDArray[np.float16] | None
-    targets: NDArray[np.float32]
-    baselines_db: NDArray[np.float32]
-    spreads_db: NDArray[np.float32]
-    lines: HumLines
-    votes: NDArray[np.int8] | None = None
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A batch to train on, see `ChangeData`."""
-
-    image: Tensor
-    baseline: Tensor
-    spread: Tensor
-    difference: Tensor
-    targets: Tensor
-
-    def to(self, device: torch.device) -> Sample:
-        """Move it."""
-        return Sample(*(getattr(self, field.name).to(device) for field in fields(self)))
-
-
-def draw_sample(
-    data: ChangeData, rows: NDArray[np.integer], settings: ChangeTraining, rng: np.random.Generator
-) -> Sample:
-    """Take recordings, some as their twin, move them in time (round) and frequency, and put hum on some."""
-    assert data.difference_db is not None
-    draw = rng.integers(len(data.baselines_db), size=len(rows))
-    healthy = (rng.random(len(rows)) < settings.healthy_share) | (data.targets[rows, 0] == 1)
-    image = np.where(healthy[:, None, None], data.healthy_db[rows], data.images_db[rows]).astype(np.float32)
-    # The twin of a healthy recording is itself: rows of it stay as they are.
-    difference = np.where(healthy[:, None, None], 0, data.difference_db[rows]).astype(np.float32)
-    no_fault = np.eye(data.targets.shape[1], dtype=np.float32)[0]
-    targets = np.where(healthy[:, None], no_fault, data.targets[rows])
-    place, roll = _move(settings, rng, image.shape[1:])
-    # Mains lines come last: they stand at their frequency, whatever the machine's is.
-    image, difference = (np.roll(values[:, place], roll, axis=2) for values in (image, difference))
-    image, difference = _with_hum(image, difference, data.lines, settings, rng)
-    baseline, spread = data.baselines_db[draw, rows][:, place], data.spreads_db[draw, rows][:, place]
-    return Sample(*(torch.from_numpy(v) for v in (image, baseline, spread, difference, targets)))
-
-
-def draw_synthetic_sample(
-    data: ChangeData, rows: NDArray[np.integer], settings: ChangeTraining, rng: np.random.Generator
-) -> Sample:
-    """Take healthy recordings, and change them by hand; the targets are of no use."""
-    draw = rng.integers(len(data.baselines_db), size=len(rows))
-    other = rng.integers(len(data), size=len(rows))
-    baseline, spread = data.baselines_db[draw, rows], data.spreads_db[draw, rows]
-    made = [
-        synthetic_change(data.healthy_db[row].astype(np.float64), mean, data.baselines_db[0, swap], rng)
-        for row, mean, swap in zip(rows, baseline, other, strict=True)
-    ]
-    place, _ = _move(settings, rng, data.images_db.shape[1:])
-    image, difference = (np.stack(part).astype(np.float32)[:, place] for part in zip(*made, strict=True))
-    image, difference = _with_hum(image, difference, data.lines, settings, rng)
-    parts = (image, baseline[:, place], spread[:, place], difference, data.targets[rows])
-    return Sample(*(torch.from_numpy(v) for v in parts))
-
-
-def _with_hum(
-    image: NDArray[np.float32],
-    difference: NDArray[np.float32],
-    lines: HumLines,
-    settings: ChangeTraining,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Put mains hum on a share of the images; differences follow."""
-    chosen = rng.random(len(image)) < settings.hum_share
-    if chosen.any():
-        hummed = add_hum(image[chosen], difference[chosen], lines.rows, lines.height_hz, rng)
-        image[chosen], difference[chosen] = hummed
-    return image, difference
-
-
-def _move(
-    settings: ChangeTraining, rng: np.random.Generator, sides: tuple[int, ...]
-) -> tuple[NDArray[np.integer], int]:
-    """Rows to take in place of the rows, and columns to roll by."""
-    shift, roll = int(rng.integers(-settings.row_shift, settings.row_shift + 1)), int(rng.integers(sides[1]))
-    return (np.arange(sides[0]) + shift).clip(0, sides[0] - 1), roll
 
 
 def _twin_weight(difference: Tensor) -> Tensor:
@@ -187,7 +37,7 @@ def _twin_weight(difference: Tensor) -> Tensor:
 def train_twin(
     data: ChangeData,
     settings: ChangeTraining = ChangeTraining(),
-    on_epoch: OnEpoch | None = None,
+    on_epoch: AfterEpoch | None = None,
     checkpoints: Path | None = None,
 ) -> TwinNet:
     """Train the twin: on simulated pairs where `data` has differences, else on synthetic changes.
@@ -222,7 +72,7 @@ def train_classes(
     twin: TwinNet,
     data: ChangeData,
     settings: ChangeTraining = ChangeTraining(),
-    on_epoch: OnEpoch | None = None,
+    on_epoch: AfterEpoch | None = None,
     checkpoints: Path | None = None,
     class_weights: Tensor | None = None,
 ) -> ChangeCnn:
@@ -244,7 +94,7 @@ def train_classes(
     classes = network.classes.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(rows: NDArray[np.integer], device: torch.device) -> Tensor:
-        place, roll = _move(settings, rng, changes.shape[2:])
+        place, roll = draw_move(settings, rng, changes.shape[2:])
         change = torch.from_numpy(np.roll(changes[rows][:, :, place], roll, axis=3).astype(np.float32)).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
             output = classes(Change(change[:, 0], torch.ones_like(change[:, 0]), change[:, 1], change[:, 2]))
@@ -270,7 +120,7 @@ def predicted_changes(
         for first in range(0, len(data), 64):
             rows = slice(first, first + 64)
             image = data.images_db[rows].astype(np.float32)
-            image, _ = _with_hum(image, np.zeros_like(image), data.lines, settings, rng)
+            image, _ = with_hum(image, np.zeros_like(image), data.lines, settings, rng)
             given = (image, data.baselines_db[0, rows], data.spreads_db[0, rows])
             change = twin(twin_channels(*(torch.from_numpy(value).to(device) for value in given)))
             found[rows] = torch.stack([change.difference_db, change.gain, change.loss], dim=1).cpu().numpy()
@@ -295,3 +145,67 @@ def cell_loss(shares: Tensor, votes: Tensor) -> Tensor:
     entropy = -(known * shares).sum(dim=(2, 3)) / mass.clamp_min(1e-3)
     enough = mass > _LEAST_MASS
     return (entropy * enough).sum() / enough.sum().clamp_min(1)
+
+
+_TWIN_HUM, _CLASS_HUM = 0.1, 0.05
+
+
+def fit_change(
+    data: TrainingData,
+    split: Split,
+    settings: Settings,
+    out: Path,
+    *,
+    fingerprint: str,
+    resume: bool,
+    on_epoch: OnEpoch | None,
+    progress: bool,
+) -> Diagnoser:
+    """Fit twin and class maps on the training groups; a killed training goes on from its last finished epoch."""
+    training = settings.training
+    common = {
+        "batch_size": training.batch_size,
+        "learning_rate": training.learning_rate,
+        "weight_decay": training.weight_decay,
+        "seed": training.seed,
+        "widths": settings.twin.widths,
+    }
+    for_twin = ChangeTraining(epochs=settings.twin.epochs, hum_share=_TWIN_HUM, **common)  # type: ignore[arg-type]
+    for_classes = replace(for_twin, epochs=settings.twin.class_epochs, hum_share=_CLASS_HUM)
+    known = change_data(data, split.train, settings)
+    checkpoints = out / "checkpoints" / fingerprint
+    if not resume:
+        for stage in ("twin", "classes"):
+            (checkpoints / stage / "last.ckpt").unlink(missing_ok=True)
+    history = TwoStageHistory(out, for_twin.epochs, for_classes.epochs, on_epoch, progress)
+    pairs = known if known.difference_db is not None else healthy_only(known)
+    twin = train_twin(pairs, for_twin, history.twin, checkpoints / "twin")
+    weights = class_weights(known.targets, False) if training.class_weights else None
+    network = train_classes(twin, known, for_classes, history.classes, checkpoints / "classes", weights)
+    history.bar.close()
+    diagnoser = Diagnoser(len(data.classes), settings, data.sampling_rate_hz)
+    assert isinstance(diagnoser.network, ChangeNetwork)
+    diagnoser.network.change.load_state_dict(network.state_dict())
+    return diagnoser.eval()
+
+
+def twin_loss(change: Change, difference_db: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Huber loss of the mean, Laplace likelihood of the spread, cross entropy of gain, loss and none.
+
+    Parameters
+    ----------
+    change : Change
+    difference_db : Tensor, shape (batch, rows, columns)
+        Difference to the healthy twin, 0 where both are below the noise floor.
+    weight : Tensor, shape (batch,), optional
+        Of each recording in the cross entropy.
+    """
+    mean, scale, target = change.difference_db / UNIT_DB, change.scale_db / UNIT_DB, difference_db / UNIT_DB
+    huber = functional.smooth_l1_loss(mean, target, beta=0.3)
+    # The mean is the Huber term's alone: the likelihood would let it off where it is unsure.
+    spread = ((target - mean.detach()).abs() / scale + scale.log()).mean()
+    gain, loss = difference_db > CHANGE_DB, difference_db < -CHANGE_DB
+    chosen = torch.where(gain, change.gain, torch.where(loss, change.loss, 1 - change.probability))
+    entropy = -chosen.clamp_min(1e-6).log().mean(dim=(1, 2))
+    entropy = entropy.mean() if weight is None else (entropy * weight).mean()
+    return 4 * huber + 0.5 * spread + 2 * entropy

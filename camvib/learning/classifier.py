@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler, TensorDataset
-from tqdm import tqdm
+from torch.utils.data import DataLoader, TensorDataset
 
-from camvib.augmentation import augment_image, augment_waveform, mask_image
-from camvib.evaluation.splits import Split
-from camvib.inference import Diagnoser
+from camvib.augmentation.transforms import augment_image, augment_waveform, mask_image
+from camvib.learning.data import TrainingData
+from camvib.learning.loop import EpochSampler, History, OnEpoch
+from camvib.learning.splits import Split
+from camvib.model.diagnoser import Diagnoser
 from camvib.settings import Settings
-from camvib.training_data import TrainingData
-
-OnEpoch = Callable[[int, dict[str, float]], None]
-
-
-class EpochSampler(Sampler[int]):
-    """Shuffle that depends on seed and epoch only, so that a resumed training sees the same order."""
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.size, self.seed, self.epoch = size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order; Lightning calls it before each epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        return iter(torch.randperm(self.size, generator=generator).tolist())
-
-    def __len__(self) -> int:
-        return self.size
 
 
 class DiagnoserModule(pl.LightningModule):
@@ -92,37 +70,6 @@ class DiagnoserModule(pl.LightningModule):
             optimizer, training.learning_rate, total_steps=max(8, self.steps * training.epochs), pct_start=0.25
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class History(Callback):
-    """Epoch metrics to history.csv, to the caller and to the progress bar."""
-
-    def __init__(self, out: Path, epochs: int, on_epoch: OnEpoch | None, progress: bool) -> None:
-        self.path, self.on_epoch = out / "history.csv", on_epoch
-        self.bar = tqdm(total=epochs, desc="train", unit="epoch", disable=not progress)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the epochs that a resumed training has behind it; drop lines of a half epoch."""
-        self.bar.update(trainer.current_epoch)
-        if trainer.current_epoch and self.path.is_file():
-            behind = pd.read_csv(self.path)
-            behind[behind.epoch < trainer.current_epoch].to_csv(self.path, index=False)
-        else:
-            self.path.unlink(missing_ok=True)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write one line."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row = pd.DataFrame([{"epoch": trainer.current_epoch, **metrics}])
-        row.to_csv(self.path, mode="a", header=not self.path.is_file(), index=False)
-        self.bar.update(1)
-        self.bar.set_postfix({name: f"{value:.3f}" for name, value in metrics.items()})
-        if self.on_epoch:
-            self.on_epoch(trainer.current_epoch, metrics)
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar."""
-        self.bar.close()
 
 
 def class_weights(targets: np.ndarray, multilabel: bool) -> Tensor:

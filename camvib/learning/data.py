@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from camvib import catalog
-from camvib.baseline import Baseline, HealthyPool
-from camvib.datasets import Entry, LabelledSet
 from camvib.errors import CamvibError, LabelsError
-from camvib.inference import HEALTHY_WORDS
-from camvib.quality import check, resample
+from camvib.images.baseline import Baseline, HealthyPool
+from camvib.images.spectrogram import window_length_s
+from camvib.recordings import catalog
+from camvib.recordings.entries import Entry
+from camvib.recordings.folder import LabelledSet
+from camvib.recordings.labels import HEALTHY_WORDS
+from camvib.recordings.quality import check
+from camvib.recordings.resampling import resample
 from camvib.records import Recording
-from camvib.spectrograms import window_length_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +160,7 @@ def load_training_data(
     healthy: str | None,
     progress: bool,
 ) -> TrainingData:
-    """Read, check and cut a labelled folder; see `camvib.training.train` for the parameters."""
+    """Read, check and cut a labelled folder; see `camvib.learning.train.train` for the parameters."""
     labelled = open_labelled(
         folder,
         channel=channel,

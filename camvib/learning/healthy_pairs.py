@@ -11,30 +11,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
-from torch import nn
 from tqdm import tqdm
 
-from camvib.baseline import MIN_RECORDINGS, USUAL_RECORDINGS, Baseline, HealthyPool
-from camvib.change_training import ChangeData, ChangeTraining, HumLines, train_classes, train_twin
+from camvib.augmentation.mains_hum import line_rows
+from camvib.augmentation.samples import ChangeData, HumLines
 from camvib.errors import LabelsError, SettingsError, SignalError
-from camvib.evaluation.splits import Split
-from camvib.fitting import OnEpoch, class_weights
-from camvib.inference import HEALTHY_WORDS, Diagnoser, layer_images
-from camvib.mains_lines import line_rows
-from camvib.models import ChangeNetwork
-from camvib.quality import resample
+from camvib.images.baseline import MIN_RECORDINGS, USUAL_RECORDINGS, Baseline, HealthyPool
+from camvib.images.difference import smooth_difference
+from camvib.images.spectrogram import SpectrogramLayer
+from camvib.learning.data import TrainingData, cut_windows
+from camvib.model.diagnoser import layer_images
+from camvib.networks.twin import CHANGE_DB
+from camvib.recordings.labels import HEALTHY_WORDS
+from camvib.recordings.resampling import resample
 from camvib.settings import Settings
 from camvib.simulation.twins import noise_floor
-from camvib.spectrograms import SpectrogramLayer
-from camvib.training_data import TrainingData, cut_windows
-from camvib.twin import CHANGE_DB
 
 TWINS = "twins"
 BASELINE_DRAWS = 3  # a baseline of five recordings is itself noisy: training sees several
-_TWIN_HUM, _CLASS_HUM = 0.1, 0.05
 
 
 def settle_source(data: TrainingData, settings: Settings) -> Settings:
@@ -129,46 +124,7 @@ def _twin_windows(data: TrainingData, recording: int, n: int) -> NDArray[np.floa
     return windows
 
 
-def fit_change(
-    data: TrainingData,
-    split: Split,
-    settings: Settings,
-    out: Path,
-    *,
-    fingerprint: str,
-    resume: bool,
-    on_epoch: OnEpoch | None,
-    progress: bool,
-) -> Diagnoser:
-    """Fit twin and class maps on the training groups; a killed training goes on from its last finished epoch."""
-    training = settings.training
-    common = {
-        "batch_size": training.batch_size,
-        "learning_rate": training.learning_rate,
-        "weight_decay": training.weight_decay,
-        "seed": training.seed,
-        "widths": settings.twin.widths,
-    }
-    for_twin = ChangeTraining(epochs=settings.twin.epochs, hum_share=_TWIN_HUM, **common)  # type: ignore[arg-type]
-    for_classes = replace(for_twin, epochs=settings.twin.class_epochs, hum_share=_CLASS_HUM)
-    known = _change_data(data, split.train, settings)
-    checkpoints = out / "checkpoints" / fingerprint
-    if not resume:
-        for stage in ("twin", "classes"):
-            (checkpoints / stage / "last.ckpt").unlink(missing_ok=True)
-    history = _History(out, for_twin.epochs, for_classes.epochs, on_epoch, progress)
-    pairs = known if known.difference_db is not None else _healthy_only(known)
-    twin = train_twin(pairs, for_twin, history.twin, checkpoints / "twin")
-    weights = class_weights(known.targets, False) if training.class_weights else None
-    network = train_classes(twin, known, for_classes, history.classes, checkpoints / "classes", weights)
-    history.bar.close()
-    diagnoser = Diagnoser(len(data.classes), settings, data.sampling_rate_hz)
-    assert isinstance(diagnoser.network, ChangeNetwork)
-    diagnoser.network.change.load_state_dict(network.state_dict())
-    return diagnoser.eval()
-
-
-def _change_data(data: TrainingData, recordings: NDArray[np.int64], settings: Settings) -> ChangeData:
+def change_data(data: TrainingData, recordings: NDArray[np.int64], settings: Settings) -> ChangeData:
     """Windows of these recordings as images, with what is known of them."""
     assert data.healthy is not None
     layer = SpectrogramLayer(settings.spectrogram, data.sampling_rate_hz)
@@ -201,7 +157,7 @@ def _change_data(data: TrainingData, recordings: NDArray[np.int64], settings: Se
     )
 
 
-def _healthy_only(known: ChangeData) -> ChangeData:
+def healthy_only(known: ChangeData) -> ChangeData:
     """The healthy images, again and again: with new changes each time, an epoch is as long as with all of them."""
     rows = np.resize(np.flatnonzero(known.targets[:, 0] == 1), len(known))
     return replace(
@@ -214,18 +170,6 @@ def _healthy_only(known: ChangeData) -> ChangeData:
     )
 
 
-def smooth_difference(
-    image_db: NDArray[np.floating], twin_db: NDArray[np.floating], floor: NDArray[np.floating]
-) -> NDArray[np.float32]:
-    """10 log10 of the ratio of the 3 × 3 smoothed powers of images, (n, rows, columns); 0 where both are below `floor`.
-
-    `floor` is a power density, shape (n,).
-    """
-    powers = [ndimage.uniform_filter(10 ** (db.astype(np.float64) / 10), (1, 3, 3)) for db in (image_db, twin_db)]
-    seen = np.maximum(*powers) > floor[:, None, None]
-    return np.where(seen, 10 * np.log10(powers[0] / powers[1]), 0.0).astype(np.float32)
-
-
 def _noise_floor(data: TrainingData) -> NDArray[np.float64]:
     """Power density of each recording's sensor noise, as the simulator wrote it down; 0 where it did not."""
     truth = data.folder / "truth.csv"
@@ -234,29 +178,3 @@ def _noise_floor(data: TrainingData) -> NDArray[np.float64]:
     with truth.open(newline="") as handle:
         noise = {Path(row["file"]).name: float(row["noise_rms"]) for row in csv.DictReader(handle)}
     return noise_floor(np.array([noise.get(file, 0.0) for file in data.files]), data.sampling_rate_hz)
-
-
-class _History:
-    """Epochs of both stages, counted on, to history.csv, to the caller and to the progress bar."""
-
-    def __init__(self, out: Path, twin: int, classes: int, on_epoch: OnEpoch | None, progress: bool) -> None:
-        self.path, self.first, self.on_epoch = out / "history.csv", twin, on_epoch
-        self.bar = tqdm(total=twin + classes, desc="train", unit="epoch", disable=not progress)
-
-    def twin(self, epoch: int, network: nn.Module, loss: float) -> None:
-        """An epoch of the twin."""
-        self._write(epoch, {"twin_loss": loss})
-
-    def classes(self, epoch: int, network: nn.Module, loss: float) -> None:
-        """An epoch of the class maps."""
-        self._write(self.first + epoch, {"class_loss": loss})
-
-    def _write(self, epoch: int, metrics: dict[str, float]) -> None:
-        behind = pd.read_csv(self.path) if epoch and self.path.is_file() else pd.DataFrame({"epoch": []}, dtype=int)
-        row = pd.DataFrame([{"epoch": epoch, **metrics}])
-        table = pd.concat([behind[behind.epoch < epoch], row]) if len(behind) else row
-        table.reindex(columns=["epoch", "twin_loss", "class_loss"]).to_csv(self.path, index=False)
-        self.bar.update(epoch + 1 - self.bar.n)
-        self.bar.set_postfix({name: f"{value:.3f}" for name, value in metrics.items()})
-        if self.on_epoch:
-            self.on_epoch(epoch, metrics)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
+from tqdm import tqdm
 
 Loss = Callable[[NDArray[np.integer], torch.device], Tensor]
+OnEpoch = Callable[[int, dict[str, float]], None]  # of the caller: epoch and metrics
+AfterEpoch = Callable[[int, nn.Module, float], None]  # within: epoch, network and mean loss
 NEWEST = "last.ckpt"
 
 
@@ -57,7 +61,7 @@ class _Epochs(pl.LightningModule):
         settings: LoopSettings,
         rng: np.random.Generator,
         loss: Loss,
-        on_epoch: Callable[[int, nn.Module, float], None] | None,
+        on_epoch: AfterEpoch | None,
     ) -> None:
         super().__init__()
         self.network, self.size, self.settings, self.rng = network, size, settings, rng
@@ -103,7 +107,7 @@ def run_epochs(
     settings: LoopSettings,
     rng: np.random.Generator,
     loss: Loss,
-    on_epoch: Callable[[int, nn.Module, float], None] | None = None,
+    on_epoch: AfterEpoch | None = None,
     checkpoints: Path | None = None,
 ) -> None:
     """Minimise a loss, and leave the network on the CPU in evaluation mode.
@@ -149,3 +153,78 @@ def run_epochs(
         resumed = newest if newest and newest.is_file() else None
         trainer.fit(module, DataLoader(_Steps(module.steps), batch_size=None), ckpt_path=resumed, weights_only=True)
     network.cpu().eval()
+
+
+class TwoStageHistory:
+    """Epochs of both stages, counted on, to history.csv, to the caller and to the progress bar."""
+
+    def __init__(self, out: Path, twin: int, classes: int, on_epoch: OnEpoch | None, progress: bool) -> None:
+        self.path, self.first, self.on_epoch = out / "history.csv", twin, on_epoch
+        self.bar = tqdm(total=twin + classes, desc="train", unit="epoch", disable=not progress)
+
+    def twin(self, epoch: int, network: nn.Module, loss: float) -> None:
+        """An epoch of the twin."""
+        self._write(epoch, {"twin_loss": loss})
+
+    def classes(self, epoch: int, network: nn.Module, loss: float) -> None:
+        """An epoch of the class maps."""
+        self._write(self.first + epoch, {"class_loss": loss})
+
+    def _write(self, epoch: int, metrics: dict[str, float]) -> None:
+        behind = pd.read_csv(self.path) if epoch and self.path.is_file() else pd.DataFrame({"epoch": []}, dtype=int)
+        row = pd.DataFrame([{"epoch": epoch, **metrics}])
+        table = pd.concat([behind[behind.epoch < epoch], row]) if len(behind) else row
+        table.reindex(columns=["epoch", "twin_loss", "class_loss"]).to_csv(self.path, index=False)
+        self.bar.update(epoch + 1 - self.bar.n)
+        self.bar.set_postfix({name: f"{value:.3f}" for name, value in metrics.items()})
+        if self.on_epoch:
+            self.on_epoch(epoch, metrics)
+
+
+class EpochSampler(Sampler[int]):
+    """Shuffle that depends on seed and epoch only, so that a resumed training sees the same order."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order; Lightning calls it before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        return iter(torch.randperm(self.size, generator=generator).tolist())
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class History(Callback):
+    """Epoch metrics to history.csv, to the caller and to the progress bar."""
+
+    def __init__(self, out: Path, epochs: int, on_epoch: OnEpoch | None, progress: bool) -> None:
+        self.path, self.on_epoch = out / "history.csv", on_epoch
+        self.bar = tqdm(total=epochs, desc="train", unit="epoch", disable=not progress)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the epochs that a resumed training has behind it; drop lines of a half epoch."""
+        self.bar.update(trainer.current_epoch)
+        if trainer.current_epoch and self.path.is_file():
+            behind = pd.read_csv(self.path)
+            behind[behind.epoch < trainer.current_epoch].to_csv(self.path, index=False)
+        else:
+            self.path.unlink(missing_ok=True)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write one line."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = pd.DataFrame([{"epoch": trainer.current_epoch, **metrics}])
+        row.to_csv(self.path, mode="a", header=not self.path.is_file(), index=False)
+        self.bar.update(1)
+        self.bar.set_postfix({name: f"{value:.3f}" for name, value in metrics.items()})
+        if self.on_epoch:
+            self.on_epoch(trainer.current_epoch, metrics)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self.bar.close()

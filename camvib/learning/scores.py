@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-
-def predicted_label(logits: NDArray[np.floating], classes: Sequence[str], multilabel: bool) -> str:
-    """Label that logits, shape (classes,), stand for; several faults are joined by ``+``."""
-    if not multilabel:
-        return classes[int(np.argmax(logits))]
-    return "+".join(name for name, logit in zip(classes, logits, strict=True) if logit > 0) or "healthy"
+from camvib.diagnosis.verdict import predicted_label
 
 
 def classification_figures(
@@ -47,3 +42,29 @@ def classification_figures(
         "confusion": confusion_matrix(truth, guessed, labels=order).tolist(),
         "confusion_labels": list(order),
     }
+
+
+Verdicts = tuple[NDArray[np.str_], NDArray[np.str_]]  # truth and verdict of each case
+
+
+def case_means(
+    scores: NDArray[np.floating], cases: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+    """Cases, and the mean score of the windows of each."""
+    names = np.unique(cases)
+    return names, np.stack([scores[cases == case].mean(axis=0) for case in names])
+
+
+def figures(judged: Sequence[Verdicts], pooled: bool) -> dict[str, Any]:
+    """Accuracy and macro-F1 over the labels that are tested: of all folds together, or the mean over folds."""
+    if pooled:
+        judged = [(np.concatenate([t for t, _ in judged]), np.concatenate([g for _, g in judged]))]
+    folds = [
+        {
+            "accuracy": float(accuracy_score(truth, guess)),
+            "macro_f1": float(f1_score(truth, guess, labels=np.unique(truth), average="macro", zero_division=0)),
+        }
+        for truth, guess in judged
+    ]
+    mean = {key: float(np.mean([fold[key] for fold in folds])) for key in ("accuracy", "macro_f1")}
+    return {**mean, "folds": folds}

@@ -6,44 +6,28 @@ it goes on from the last checkpoint, or returns what is there.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from camvib import calibration
-from camvib.change_fitting import fit_change, settle_source, with_baselines
-from camvib.errors import CamvibError, SplitError
-from camvib.evaluation.classification import classification_figures
-from camvib.evaluation.splits import Split, group_split
-from camvib.fitting import OnEpoch, fit_network
-from camvib.inference import HEALTHY_WORDS, Diagnoser, Model
-from camvib.quality import InputSpec
-from camvib.rigs import load_rig
+from camvib.diagnosis.rigs import load_rig
+from camvib.errors import CamvibError
+from camvib.learning.change_cnn import fit_change
+from camvib.learning.classifier import fit_network
+from camvib.learning.data import TrainingData, load_training_data
+from camvib.learning.healthy_pairs import settle_source, with_baselines
+from camvib.learning.loop import OnEpoch
+from camvib.learning.run_folder import TrainingResult, conclude, describe_run, fingerprint_of, finished
+from camvib.learning.splits import Split, group_split
+from camvib.model import calibration
+from camvib.model.diagnoser import Diagnoser
+from camvib.model.model import Model
+from camvib.recordings.labels import HEALTHY_WORDS
+from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
-from camvib.training_data import TrainingData, load_training_data
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training gave: figures on groups that it never saw, and where the model lies."""
-
-    folder: Path
-    model_dir: Path
-    accuracy: float
-    macro_f1: float
-    classes: tuple[str, ...]
-    train_groups: tuple[str, ...]
-    test_groups: tuple[str, ...]
-    data_digest: str
-    metrics: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -125,8 +109,8 @@ def train(
     settings = recipe.settle(data, settings)
     if rig is None and (folder / "rig.toml").is_file():
         rig = str(folder / "rig.toml")
-    fingerprint = _fingerprint(data, settings, rig)
-    if resume and (done := _finished(out, fingerprint)):
+    fingerprint = fingerprint_of(data, settings, rig)
+    if resume and (done := finished(out, fingerprint)):
         return done
     out.mkdir(parents=True, exist_ok=True)
     data = recipe.prepare(data, settings, progress)
@@ -137,69 +121,12 @@ def train(
         validation_fraction=settings.training.validation_fraction,
         seed=settings.training.seed,
     )
-    _describe_run(out, data, settings, split)
+    describe_run(out, data, settings, split)
     diagnoser = recipe.fit(
         data, split, settings, out, fingerprint=fingerprint, resume=resume, on_epoch=on_epoch, progress=progress
     )
     model = _with_calibration(diagnoser, data, split, settings, rig)
-    return _conclude(model, data, split, settings, out, fingerprint)
-
-
-def _fingerprint(data: TrainingData, settings: Settings, rig: str | None) -> str:
-    key = json.dumps([data.digest, settings.digest(), rig, data.channel, data.unit, data.sampling_rate_hz])
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def _finished(out: Path, fingerprint: str) -> TrainingResult | None:
-    path = out / "metrics.json"
-    if not path.is_file():
-        return None
-    metrics = json.loads(path.read_text())
-    return _result(out, metrics) if metrics.get("fingerprint") == fingerprint else None
-
-
-def _result(out: Path, metrics: dict[str, Any]) -> TrainingResult:
-    return TrainingResult(
-        folder=out,
-        model_dir=out / "model",
-        accuracy=metrics["accuracy"],
-        macro_f1=metrics["macro_f1"],
-        classes=tuple(metrics["classes"]),
-        train_groups=tuple(metrics["train_groups"]),
-        test_groups=tuple(metrics["test_groups"]),
-        data_digest=metrics["data_digest"],
-        metrics=metrics,
-    )
-
-
-def _describe_run(out: Path, data: TrainingData, settings: Settings, split: Split) -> None:
-    """Write down what goes in before anything is fitted."""
-    (out / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n")
-    side = np.full(len(data.labels), "train", dtype=object)
-    side[split.validation], side[split.test] = "validation", "test"
-    table = pd.DataFrame(
-        {"recording_id": data.ids, "file": data.files, "label": data.labels, "group": data.groups, "side": side}
-    )
-    table.to_csv(out / "split.csv", index=False)
-    (out / "data.json").write_text(
-        json.dumps(
-            {
-                "digest": data.digest,
-                "folder": data.folder.name,
-                "channel": data.channel,
-                "unit": data.unit,
-                "sampling_rate_hz": data.sampling_rate_hz,
-                "window_s": data.window_s,
-                "recordings": len(data.labels),
-                "windows": len(data.windows),
-                "left_out": data.left_out,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
-    packages = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions() if d.metadata["Name"]})
-    (out / "environment.txt").write_text("\n".join([f"python=={platform.python_version()}", *packages]) + "\n")
+    return conclude(model, data, split, settings, out, fingerprint)
 
 
 def _with_calibration(diagnoser: Any, data: TrainingData, split: Split, settings: Settings, rig: str | None) -> Model:
@@ -246,41 +173,3 @@ def _healthy_class(classes: tuple[str, ...], settings: Settings) -> str:
     if settings.model.head == "sigmoid":
         return ""  # healthy is the absence of every fault
     return wanted or next((c for c in classes if c.lower() in HEALTHY_WORDS), "")
-
-
-def _conclude(
-    model: Model, data: TrainingData, split: Split, settings: Settings, out: Path, fingerprint: str
-) -> TrainingResult:
-    """Measure on the test groups, once, and write model, metrics and pictures."""
-    from camvib.training_pictures import write_pictures
-
-    windows = data.windows_of(split.test)
-    if not len(windows):
-        raise SplitError("no test recording could be read", "See left_out in data.json for the reasons")
-    predicted = model.predict(data.windows[windows], data.baseline_of(windows))
-    logits = np.stack([predicted.logits[data.entry[windows] == i].mean(axis=0) for i in split.test])
-    figures = classification_figures(
-        [data.labels[i] for i in split.test], logits, data.classes, multilabel=model.is_multilabel
-    )
-    groups = np.asarray(data.groups)
-    metrics = {
-        **figures,
-        "classes": list(data.classes),
-        "train_groups": sorted(set(groups[split.train])),
-        "validation_groups": sorted(set(groups[split.validation])),
-        "test_groups": sorted(set(groups[split.test])),
-        "test_recordings": len(split.test),
-        "left_out": len(data.left_out),
-        "data_digest": data.digest,
-        "settings_digest": settings.digest(),
-        "seed": settings.training.seed,
-        "fingerprint": fingerprint,
-    }
-    card = {key: metrics[key] for key in ("accuracy", "macro_f1", "test_recordings", "data_digest", "seed")}
-    card["test_groups"] = len(metrics["test_groups"])
-    card["train_groups"] = len(metrics["train_groups"])
-    model.card.update({**data.notes, **card})
-    model.save(out / "model")
-    write_pictures(model, data, split, figures, out)
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    return _result(out, metrics)

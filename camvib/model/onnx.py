@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from camvib.errors import CamvibError
-from camvib.inference import Diagnoser, Model
+from camvib.model.diagnoser import Diagnoser
+from camvib.model.model import Model
 
 OPSET = 18
 MOST_WINDOWS = 65536  # in one batch

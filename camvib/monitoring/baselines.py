@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from camvib.baseline import MIN_RECORDINGS, USUAL_RECORDINGS, Baseline
-from camvib.datasets import Entry, expand, recordings
-from camvib.diagnosis import of_channel
 from camvib.errors import CamvibError, LabelsError, ModelError
-from camvib.inference import Model
-from camvib.quality import check, resample
+from camvib.images.baseline import MIN_RECORDINGS, USUAL_RECORDINGS, Baseline
+from camvib.model.model import Model
+from camvib.monitoring.ledger import KeptBaseline, Store
+from camvib.recordings.entries import Entry, of_channel, recordings
+from camvib.recordings.folder import expand
+from camvib.recordings.quality import check
+from camvib.recordings.resampling import resample
 from camvib.records import Recording
-from camvib.store import KeptBaseline, Store
 
 MOST_WINDOWS = 60  # of one recording; of a longer one as many, evenly spread
 
@@ -127,7 +128,7 @@ def _read(entries: list[Entry], model: Model, bar: Any) -> Iterator[tuple[Entry,
 
 
 def _fit(recording: Recording | CamvibError, model: Model, allow_resample: bool) -> Recording:
-    """Raise what speaks against it, as `camvib.diagnosis.judge` would refuse it."""
+    """Raise what speaks against it, as `camvib.diagnosis.verdict.judge` would refuse it."""
     if isinstance(recording, CamvibError):
         raise recording
     if allow_resample and recording.sampling_rate_hz != model.spec.sampling_rate_hz:

@@ -11,9 +11,7 @@ camvib does not mind it.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,9 +23,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from camvib.baseline import Baseline
 from camvib.errors import StoreError
-from camvib.records import ActivationMap, ChangeMap, Diagnosis, Evidence, Finding, Region, Spectrogram
+from camvib.images.baseline import Baseline
+from camvib.monitoring.evidence_file import read_evidence, write_evidence
+from camvib.records import Diagnosis, Evidence, Finding, Region
 
 SCHEMA = 1
 _IN_BATCH = 500  # SQLite takes at most 999 bound values
@@ -76,7 +75,7 @@ class KeptBaseline:
     ----------
     asset : str
     image : str
-        Hash of what its images are like: `camvib.inference.Model.image_digest`.
+        Hash of what its images are like: `camvib.model.model.Model.image_digest`.
     baseline : Baseline
     recording_ids : tuple of str
         Of the healthy recordings that it was made from.
@@ -158,7 +157,7 @@ class Store:
     def save(self, diagnosis: Diagnosis, evidence: Evidence | None = None) -> None:
         """Store a diagnosis and its evidence; one that is there already stays."""
         if evidence is not None:
-            _write_evidence(evidence, self._evidence_path(diagnosis))
+            write_evidence(evidence, self._evidence_path(diagnosis))
         row = {
             "recording_id": diagnosis.recording_id,
             "model": diagnosis.model,
@@ -203,7 +202,7 @@ class Store:
     def evidence(self, diagnosis: Diagnosis) -> Evidence | None:
         """Pictures behind a diagnosis; None where there are none (refused)."""
         path = self._evidence_path(diagnosis)
-        return _read_evidence(path) if path.is_file() else None
+        return read_evidence(path) if path.is_file() else None
 
     def _evidence_path(self, diagnosis: Diagnosis) -> Path:
         name = f"{diagnosis.recording_id}-{diagnosis.model}-{diagnosis.settings_digest}.npz"
@@ -222,68 +221,3 @@ def _from_record(record: dict[str, Any]) -> Diagnosis:
     parts["findings"] = tuple(Finding(**finding) for finding in parts["findings"])
     parts["warnings"] = tuple(parts["warnings"])
     return Diagnosis(**parts)
-
-
-def _write_evidence(evidence: Evidence, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.tmp.npz")
-    spectrogram, activation = evidence.spectrogram, evidence.contrast
-    np.savez_compressed(
-        draft,
-        spectrogram_db=spectrogram.values_db.astype(np.float16),
-        frequency_hz=spectrogram.frequency_hz,
-        time_s=spectrogram.time_s,
-        map=activation.values.astype(np.float32),
-        map_frequency_hz=activation.frequency_hz,
-        map_time_s=activation.time_s,
-        waveform_low=evidence.waveform_low.astype(np.float32),
-        waveform_high=evidence.waveform_high.astype(np.float32),
-        spectrum_hz=evidence.spectrum_hz,
-        spectrum_db=evidence.spectrum_db.astype(np.float32),
-        about=json.dumps(
-            {
-                "unit": spectrogram.unit,
-                "label": activation.label,
-                "reference": activation.reference,
-                "bias": activation.bias,
-            }
-        ),
-        **_change_arrays(evidence.change),
-    )
-    draft.replace(path)
-
-
-def _change_arrays(change: ChangeMap | None) -> dict[str, Any]:
-    if change is None:
-        return {}
-    values = change.values.astype(np.float16)
-    return {"change": values, "change_frequency_hz": change.frequency_hz, "change_time_s": change.time_s}
-
-
-def _read_evidence(path: Path) -> Evidence:
-    with np.load(path, allow_pickle=False) as stored:
-        about = json.loads(str(stored["about"]))
-        return Evidence(
-            spectrogram=Spectrogram(
-                stored["spectrogram_db"].astype(np.float32), stored["frequency_hz"], stored["time_s"], about["unit"]
-            ),
-            contrast=ActivationMap(
-                stored["map"],
-                stored["map_frequency_hz"],
-                stored["map_time_s"],
-                about["label"],
-                about["reference"],
-                about["bias"],
-            ),
-            waveform_low=stored["waveform_low"],
-            waveform_high=stored["waveform_high"],
-            spectrum_hz=stored["spectrum_hz"],
-            spectrum_db=stored["spectrum_db"],
-            change=_read_change(stored),
-        )
-
-
-def _read_change(stored: Mapping[str, np.ndarray]) -> ChangeMap | None:
-    if "change" not in stored:
-        return None
-    return ChangeMap(stored["change"].astype(np.float32), stored["change_frequency_hz"], stored["change_time_s"])

@@ -17,7 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from camvib.twin import WIDTHS, Change, TwinNet, conv, twin_channels
+from camvib.networks.blocks import conv
+from camvib.networks.output import Network, Output
+from camvib.networks.twin import Change, TwinNet, twin_channels
+from camvib.settings import WIDTHS
 
 _WEIGHT_FLOOR = 1e-4  # mean change below which weights fade: a healthy recording has nothing to share out
 
@@ -106,7 +109,7 @@ class ChangeCnn(nn.Module):
     classes : int
         Healthy is the first.
     widths : tuple of int
-        See `camvib.twin.TwinNet`.
+        See `camvib.networks.twin.TwinNet`.
     rows : int
         Of the image.
     """
@@ -121,3 +124,32 @@ class ChangeCnn(nn.Module):
         """Diagnose images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
         output: ChangeOutput = self.classes(self.twin(twin_channels(image_db, baseline_db, spread_db)))
         return output
+
+
+class ChangeNetwork(Network):
+    """The learned healthy twin and the class maps on its change; healthy is the first class.
+
+    Parameters
+    ----------
+    classes : int
+    widths : tuple of int
+        See `camvib.networks.twin.TwinNet`.
+    rows : int
+        Of the image.
+    """
+
+    needs_baseline = True
+
+    def __init__(self, classes: int, widths: tuple[int, int, int], rows: int) -> None:
+        super().__init__()
+        self.change = ChangeCnn(classes, widths, rows)
+
+    def forward(self, image: Tensor, baseline_db: Tensor, spread_db: Tensor) -> Output:
+        """Classify level-free images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
+        found = self.change(image, baseline_db, spread_db)
+        return Output(found.logits, found.maps, found.embedding, found.change.signed)
+
+    @property
+    def bias(self) -> Tensor:
+        """Of the class maps."""
+        return self.change.classes.bias

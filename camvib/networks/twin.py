@@ -20,10 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from camvib.networks.blocks import conv
+from camvib.settings import WIDTHS
+
 CHANGE_DB = 6.0
-_UNIT_DB = 10.0  # the network counts in bels
+UNIT_DB = 10.0  # the network counts in bels
 _MIN_LOG_SCALE, _MAX_LOG_SCALE = -6.5, -0.5
-WIDTHS = (32, 48, 64)
 
 
 class Change(NamedTuple):
@@ -73,7 +75,7 @@ def twin_channels(image_db: Tensor, baseline_db: Tensor, spread_db: Tensor) -> T
     image_db : Tensor, shape (batch, rows, columns)
         Its mean level is taken out here.
     baseline_db, spread_db : Tensor, shape (batch, rows)
-        See `camvib.baseline.Baseline`.
+        See `camvib.images.baseline.Baseline`.
 
     Returns
     -------
@@ -81,22 +83,13 @@ def twin_channels(image_db: Tensor, baseline_db: Tensor, spread_db: Tensor) -> T
         Image; difference to the baseline; its mean over time; spread over time less the baseline's;
         mean difference of each frame; the row's place.
     """
-    image = (image_db - image_db.mean(dim=(1, 2), keepdim=True)) / _UNIT_DB
-    difference = image - baseline_db[:, :, None] / _UNIT_DB
+    image = (image_db - image_db.mean(dim=(1, 2), keepdim=True)) / UNIT_DB
+    difference = image - baseline_db[:, :, None] / UNIT_DB
     steady = difference.mean(dim=2, keepdim=True).expand_as(image)
-    wider = (image.std(dim=2, keepdim=True) - spread_db[:, :, None] / _UNIT_DB).expand_as(image)
+    wider = (image.std(dim=2, keepdim=True) - spread_db[:, :, None] / UNIT_DB).expand_as(image)
     frame = (difference - steady).mean(dim=1, keepdim=True).expand_as(image)
     place = torch.linspace(-1, 1, image.shape[1], device=image.device, dtype=image.dtype)
     return torch.stack([image, difference, steady, wider, frame, place[None, :, None].expand_as(image)], dim=1)
-
-
-def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """Convolution, batch normalisation, rectifier."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
 
 
 class TwinNet(nn.Module):
@@ -147,30 +140,8 @@ class TwinNet(nn.Module):
         logits = raw[:, 2:]
         # Gain, loss and none exclude each other: one softmax, so that their sum is a probability.
         odds = torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1).softmax(dim=1)
-        return Change(_UNIT_DB * raw[:, 0], _UNIT_DB * scale, odds[:, 1], odds[:, 2])
+        return Change(UNIT_DB * raw[:, 0], UNIT_DB * scale, odds[:, 1], odds[:, 2])
 
 
 def _double(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2.0, mode="nearest")
-
-
-def twin_loss(change: Change, difference_db: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Huber loss of the mean, Laplace likelihood of the spread, cross entropy of gain, loss and none.
-
-    Parameters
-    ----------
-    change : Change
-    difference_db : Tensor, shape (batch, rows, columns)
-        Difference to the healthy twin, 0 where both are below the noise floor.
-    weight : Tensor, shape (batch,), optional
-        Of each recording in the cross entropy.
-    """
-    mean, scale, target = change.difference_db / _UNIT_DB, change.scale_db / _UNIT_DB, difference_db / _UNIT_DB
-    huber = functional.smooth_l1_loss(mean, target, beta=0.3)
-    # The mean is the Huber term's alone: the likelihood would let it off where it is unsure.
-    spread = ((target - mean.detach()).abs() / scale + scale.log()).mean()
-    gain, loss = difference_db > CHANGE_DB, difference_db < -CHANGE_DB
-    chosen = torch.where(gain, change.gain, torch.where(loss, change.loss, 1 - change.probability))
-    entropy = -chosen.clamp_min(1e-6).log().mean(dim=(1, 2))
-    entropy = entropy.mean() if weight is None else (entropy * weight).mean()
-    return 4 * huber + 0.5 * spread + 2 * entropy

@@ -19,24 +19,11 @@ from types import ModuleType
 from typing import Any
 
 from camvib.errors import CamvibError, EmptyFile, MissingMetadata, ReadError, UnitError, UnknownFormat
-from camvib.readers._blocks import not_finite, scaled
-from camvib.readers._channel import DECLARE_UNIT, Channel, Rate, resolve_rate
-from camvib.readers._names import comparable, is_time, split_name
-from camvib.readers._text import parse_date
+from camvib.readers.parsing.blocks import not_finite, scaled
+from camvib.readers.parsing.channel import DECLARE_UNIT, Channel, resolve_rate
+from camvib.readers.parsing.names import comparable, split_name
 from camvib.records import Recording, file_sha256
 from camvib.units import parse_unit
-
-__all__ = [
-    "Channel",
-    "Rate",
-    "describe",
-    "is_time",
-    "parse_date",
-    "read",
-    "read_channels",
-    "recordings_of",
-    "split_name",
-]
 
 _HEAD_BYTES = 4096
 _NOT_VIBRATION = ("time",)
@@ -223,7 +210,12 @@ def _head(path: Path) -> bytes:
 def _plugins() -> tuple[tuple[str, str], ...]:
     """Names and modules of all readers; a checkout that is not installed still has its own."""
     found = {point.name: point.value for point in entry_points(group="camvib.readers")}
-    own = {m.name: f"{__name__}.{m.name}" for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")}
+    here = f"{__package__}."
+    own = {
+        module.name: here + module.name
+        for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+        if not module.name.startswith("_") and not module.ispkg and here + module.name != __name__
+    }
     known = set(found.values())
     return tuple((found | {name: module for name, module in own.items() if module not in known}).items())
 
@@ -327,7 +319,7 @@ def _cut(
 
 
 def _check_samples(samples: Any, where: str) -> tuple[str, ...]:
-    """Refuse what cannot be a recording; returns a note on isolated NaN, which `camvib.quality` judges."""
+    """Refuse what cannot be a recording; returns a note on isolated NaN, which `camvib.recordings.quality` judges."""
     if samples.dtype.kind not in "fiu":
         raise ReadError(f"{where}: holds {samples.dtype}, not numbers", "Export the samples as numbers")
     if len(samples) == 0:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 import tomllib
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
-import pooch
 from pydantic import BaseModel, ConfigDict, Field
-from tqdm import tqdm
 
 from camvib.errors import CamvibError, SplitError
 from camvib.records import file_sha256
 
 Filter = dict[str, tuple[float | str, ...]]
 
-_SHIPPED = "@"  # in the checksum list: a table that comes with camvib
+SHIPPED = "@"  # in the checksum list: a table that comes with camvib
 _SAME_PATH = "+"  # the source has the file under its prefix and the same path
 
 
@@ -156,7 +151,7 @@ class DataSet(_Model):
 
     def url(self, file: File) -> str | None:
         """Where a file can be downloaded; None for one that was converted."""
-        if file.upstream in ("", _SHIPPED):
+        if file.upstream in ("", SHIPPED):
             return None
         path = self.prefix + file.path if file.upstream == _SAME_PATH else file.upstream
         if self.raw_url:
@@ -168,7 +163,7 @@ class DataSet(_Model):
 @functools.cache
 def load_catalog() -> dict[str, DataSet]:
     """Read the catalog that comes with camvib: name → data set."""
-    tables = tomllib.loads(_data("catalog.toml").read_text("utf-8"))["set"]
+    tables = tomllib.loads(shipped_file("catalog.toml").read_text("utf-8"))["set"]
     sets = [DataSet.model_validate(table) for table in tables]
     return {known.name: known for known in sets}
 
@@ -227,132 +222,6 @@ def select(table: Sequence[Mapping[str, object]], where: Filter) -> list[int]:
     return found
 
 
-def fetch(name: str, out: Path, mirror: Path | None = None) -> Path:
-    """Bring a data set to a folder; every file is checked, and what is there already is kept.
-
-    Parameters
-    ----------
-    name : str
-    out : Path
-        Folder to write; made if needed.
-    mirror : Path, optional
-        Folder to copy from, itself of that set or holding it under its name; None downloads from the source.
-
-    Returns
-    -------
-    Path
-        `out`.
-
-    Raises
-    ------
-    CamvibError
-        No such set; a file is missing, cannot be downloaded or has another checksum; or files of the set were
-        converted, so that only a mirror has them.
-    """
-    return fetch_set(get(name), Path(out), mirror)
-
-
-def fetch_set(known: DataSet, out: Path, mirror: Path | None = None) -> Path:
-    """Do `fetch` for a set that need not be in the catalog."""
-    if mirror is not None and (mirror / known.name).is_dir():
-        mirror = mirror / known.name
-    if mirror is None:
-        _check_downloadable(known)
-    for file in tqdm(known.files, desc=known.name, unit="file", delay=1):
-        target = out / file.path
-        if target.is_file() and file_sha256(target) == file.sha256:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if mirror is not None:
-            _write(target, _from_mirror(known, mirror, file), file, mirror)
-        elif file.upstream == _SHIPPED:
-            _write(target, _data(f"labels/{known.name}.csv").read_bytes(), file, Path("camvib"))
-        else:
-            _download(known, file, target)
-    return out
-
-
-def verify(name: str, folder: Path) -> list[str]:
-    """Compare a folder with the catalog.
-
-    Returns
-    -------
-    list of str
-        One line for each file that is missing or differs; empty when all is well.
-
-    Raises
-    ------
-    CamvibError
-        No such set, or no such folder.
-    """
-    known, problems = get(name), []
-    if not Path(folder).is_dir():
-        raise CamvibError(f"{folder}: there is no such folder", f"Fetch it: camvib data fetch {name} --out {folder}")
-    for file in tqdm(known.files, desc=known.name, unit="file", delay=1):
-        try:
-            content = _from_mirror(known, Path(folder), file)
-        except CamvibError as error:
-            problems.append(str(error))
-            continue
-        found = hashlib.sha256(content).hexdigest()
-        if found != file.sha256:
-            problems.append(str(_differs(file, str(Path(folder) / file.path), found)))
-    return problems
-
-
-def _check_downloadable(known: DataSet) -> None:
-    converted = [file.path for file in known.files if known.url(file) is None and file.upstream != _SHIPPED]
-    if converted:
-        raise CamvibError(
-            f"{known.name}: {len(converted)} files were converted from {known.source} and cannot be downloaded, "
-            f"such as {converted[0]}",
-            "Copy them from a mirror with --from DIR",
-        )
-
-
-def _from_mirror(known: DataSet, mirror: Path, file: File) -> bytes:
-    """Read a file from a folder, or from the archive in it that holds the files packed."""
-    plain = mirror / file.path
-    if plain.is_file():
-        return plain.read_bytes()
-    packed = mirror / known.archive if known.archive else None
-    if packed and packed.is_file():
-        with zipfile.ZipFile(packed) as archive:
-            if file.path in archive.namelist():
-                return archive.read(file.path)
-    raise CamvibError(f"{plain} is missing", f"Run camvib data fetch {known.name} again, or give another --from folder")
-
-
-def _write(target: Path, content: bytes, file: File, source: Path) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise _differs(file, f"{source}: {file.path}", found)
-    # Under its own name a file is whole or not there at all.
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(target)
-
-
-def _download(known: DataSet, file: File, target: Path) -> None:
-    url = known.url(file)
-    target.unlink(missing_ok=True)
-    try:
-        pooch.retrieve(url, f"sha256:{file.sha256}", target.name, target.parent, progressbar=True)
-    except ValueError as error:  # pooch's word for a checksum that differs; its message shows both
-        raise CamvibError(
-            f"{url}: {str(error).splitlines()[0]}", "Fetch again; if it persists, the source has changed"
-        ) from error
-    except OSError as error:  # requests' errors are OSErrors
-        raise CamvibError(
-            f"{url}: {error}", "Check the network, or copy the set from a mirror with --from DIR"
-        ) from error
-
-
-def _differs(file: File, where: str, found: str) -> CamvibError:
-    message = f"{where} has sha256 {found}, expected {file.sha256}"
-    return CamvibError(message, "Fetch it again: it is damaged, or another edition")
-
-
 def _comparable(value: object) -> float | str:
     try:
         return float(value)  # type: ignore[arg-type]
@@ -366,13 +235,14 @@ def _named(known: DataSet, path: str) -> File:
 
 @functools.cache
 def _files(name: str) -> tuple[File, ...]:
-    source = _data(f"checksums/{name}.txt")
+    source = shipped_file(f"checksums/{name}.txt")
     lines: Iterable[str] = source.read_text("utf-8").splitlines() if source.is_file() else ()
     rows = (line.split("\t") for line in lines)
     return tuple(File(path, digest, rest[0] if rest else "") for digest, path, *rest in rows)
 
 
-def _data(path: str) -> Traversable:
+def shipped_file(path: str) -> Traversable:
+    """Return a file of data/, which the wheel carries."""
     found = files("camvib.data")
     for part in path.split("/"):
         found = found / part

@@ -258,3 +258,6 @@ def _segments(table: Path, parents: Mapping[str, Row], extra_columns: bool, stri
             parent.attributes | given | {name: value for name, value in record.items() if value or name not in given}
         )
         yield _row(table, line, merged, "group", strict)
+
+
+HEALTHY_WORDS = ("healthy", "normal", "ok", "good", "baseline")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import welch
 
-from camvib.readers._blocks import blocks
+from camvib.readers.parsing.blocks import blocks
 
 Array = NDArray[np.floating]
 

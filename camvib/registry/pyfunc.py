@@ -10,9 +10,9 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
-from camvib.baseline import MIN_RECORDINGS, Baseline
 from camvib.errors import SignalError
-from camvib.inference import load_model
+from camvib.images.baseline import MIN_RECORDINGS, Baseline
+from camvib.model.folder import load_model
 
 
 class WaveformModel(PythonModel):
@@ -35,7 +35,7 @@ class WaveformModel(PythonModel):
         context : PythonModelContext
         model_input : ndarray, shape (batch, n), or dict
             The windows, or ``waveform`` beside what the model compares with: ``baseline_db`` and ``spread_db``,
-            shape (batch, rows) each, see `camvib.baseline.Baseline`.
+            shape (batch, rows) each, see `camvib.images.baseline.Baseline`.
         params : dict, optional
             Not used.
 

@@ -18,39 +18,16 @@ from filelock import FileLock
 
 from camvib.errors import CamvibError
 from camvib.records import file_sha256
-from camvib.settings import Settings, home
+from camvib.settings import Settings, home, offline_environment
 
 if TYPE_CHECKING:
-    from camvib.training import TrainingResult
+    from camvib.learning.run_folder import TrainingResult
     from mlflow import MlflowClient
 
 EXPERIMENT = "camvib"
 _RUN_FILE = "mlflow-run.json"
 _RUN_FILES = ("settings.json", "data.json", "split.csv", "history.csv", "metrics.json", "environment.txt")
 _PICTURES = ("figures", "spectrograms")
-
-
-def offline_environment() -> None:
-    """Give Prefect and MLflow camvib's defaults: no telemetry, no server needed, all files under `home`.
-
-    Only variables that are not set yet are set. Call it before Prefect or MLflow is imported: both read some
-    of these at import.
-    """
-    defaults = {
-        "CAMVIB_HOME": str(home()),  # absolute: flow runs may start in another working directory
-        "DO_NOT_TRACK": "true",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_HOME": str(home() / "prefect"),
-        # The default of 20 s fails on a busy machine.
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_LOGGING_LEVEL": "WARNING",
-        "GIT_PYTHON_REFRESH": "quiet",
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
 
 
 def tracking_uri() -> str:
@@ -260,28 +237,6 @@ def open_run(name: str, *, run_id: str | None = None, experiment: str = EXPERIME
         client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     client.set_terminated(run_id, "FINISHED")
-
-
-def tracked_training(
-    folder: Path, out: Path, settings: Settings, *, run_id: str | None = None, **options: Any
-) -> TrainingResult:
-    """Train as `camvib.training.train` does, and keep the training's MLflow run up to date.
-
-    Called again on the same `out`, both the training and its run go on where they stopped.
-
-    Parameters
-    ----------
-    run_id : str, optional
-        The run; by default that of `run_of`.
-    **options
-        Those of `camvib.training.train`.
-    """
-    from camvib.training import train
-
-    with open_run(out.name, run_id=run_id or run_of(out, folder, settings)) as run:
-        result = train(folder, out, settings, on_epoch=run.log_epoch, **options)
-        run.log_run_folder(result)
-    return result
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

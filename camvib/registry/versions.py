@@ -17,8 +17,8 @@ import numpy as np
 
 import camvib
 from camvib.errors import ModelError
+from camvib.registry.tracking import mlflow_client, tracking_uri
 from camvib.settings import home
-from camvib.tracking import mlflow_client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -94,7 +94,7 @@ def _log_model(run_id: str, model_dir: Path, described: dict[str, Any]) -> tuple
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(Path(camvib.__file__).with_name("pyfunc_model.py")),
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={"model": str(model_dir)},
             signature=_signature(described),
             pip_requirements=[f"camvib=={camvib.__version__}"],  # what MLflow infers is incomplete and slow to find

@@ -18,23 +18,14 @@ from markupsafe import Markup
 from tqdm import tqdm
 
 from camvib import __version__
+from camvib.drawing.figures import evidence_scale, power_unit, pretty_unit
+from camvib.drawing.paths import envelope_path, line_path
+from camvib.drawing.png import Picture, compact, evidence_picture, level_picture, on_grid
+from camvib.drawing.ticks import Axis, Tick
 from camvib.errors import CamvibError
-from camvib.pictures import (
-    Picture,
-    compact,
-    envelope_path,
-    evidence_picture,
-    evidence_scale,
-    level_picture,
-    line_path,
-    on_grid,
-    power_unit,
-    pretty_unit,
-)
 from camvib.records import ActivationMap, Diagnosis, Evidence, Region
 from camvib.report import words
 from camvib.report.changes import SAID, SIGNS, ChangeView
-from camvib.ticks import Axis, Tick
 
 HERE = Path(__file__).parent
 # Most urgent first: this is the order in which a person has to act.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camvib.augmentation import augment_image, mask_image
+from camvib.augmentation.transforms import augment_image, mask_image
 from camvib.settings import AugmentationSettings
 
 IMAGE = torch.from_numpy(np.random.default_rng(0).normal(-60, 6, (4, 64, 16)).astype(np.float32))

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camvib.cam import band_share, check_add_up, contrast, regions
+from camvib.diagnosis.contrast import check_add_up, contrast
+from camvib.diagnosis.regions import band_share, regions
 from camvib.errors import ModelError
+from camvib.images.axes import Axes
 from camvib.records import ActivationMap
-from camvib.spectrograms import Axes
 
 AXES = Axes(np.linspace(0, 320, 33), np.linspace(10, 14, 33))
 

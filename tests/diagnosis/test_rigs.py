@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from camvib.diagnosis.names import name_region
+from camvib.diagnosis.rigs import load_rig
 from camvib.errors import SettingsError
 from camvib.records import Region
-from camvib.rigs import load_rig, name_region
 
 
 def region(low_hz: float, high_hz: float) -> Region:

@@ -14,10 +14,10 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from camvib.errors import EmptyFile, ReadError, Truncated, UnknownFormat
-from camvib.examples.digit_images import SIZE, Digits, load_bundled, load_mnist, read_idx
-from camvib.examples.digits import Reader, deletion_check, equalities, erase, explain, fit, main
-from camvib.models import GapCnn
+from camvib.networks.gap_cnn import GapCnn
 from camvib.settings import TrainingSettings
+from digit_images import SIZE, Digits, load_bundled, load_mnist, read_idx
+from digits import Reader, deletion_check, equalities, erase, explain, fit, main
 
 
 def idx(values: np.ndarray) -> bytes:

@@ -42,5 +42,5 @@ def test_the_wheel_carries_the_flows_inside_camvib_and_nothing_at_the_top(tmp_pa
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     assert {name.split("/")[0] for name in names} == {"camvib", f"camvib-{camvib.__version__}.dist-info"}
     assert {f"camvib/pipelines/{flow}.py" for flow in FLOWS} <= set(names)
-    assert "camvib/pyfunc_model.py" in names
+    assert "camvib/registry/pyfunc.py" in names
     assert any(name.startswith("camvib/data/") and name.endswith(".toml") for name in names)

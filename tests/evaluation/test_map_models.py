@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from camvib.baseline import Baseline
-from camvib.calibration import Calibration
 from camvib.errors import ModelError
-from camvib.evaluation import attributions as att
-from camvib.evaluation.map_data import CLASSES, MapData, simulated
-from camvib.evaluation.map_deployment import deployable
-from camvib.evaluation.map_models import load_map_models, tensors
-from camvib.inference import Diagnoser, Model, load_model
-from camvib.models import ChangeNetwork
-from camvib.quality import InputSpec
+from camvib.evaluation.maps import attributions as att
+from camvib.evaluation.maps.answers import tensors
+from camvib.evaluation.maps.data import CLASSES, MapData, simulated
+from camvib.evaluation.maps.deployment import deployable
+from camvib.evaluation.maps.models import load_map_models
+from camvib.images.baseline import Baseline
+from camvib.model.calibration import Calibration
+from camvib.model.diagnoser import Diagnoser
+from camvib.model.folder import load_model
+from camvib.model.model import Model
+from camvib.networks.change_cnn import ChangeNetwork
+from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
 from camvib.simulation.fleet import FleetPlan, simulate_batch
 

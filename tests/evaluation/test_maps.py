@@ -12,24 +12,19 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
-from camvib.change import ChangeCnn
-from camvib.change_training import draw_sample
-from camvib.evaluation import attributions as att
-from camvib.evaluation.map_checks import specificity, trivial_maps
-from camvib.evaluation.map_data import CLASSES, FAULTS, MapData, image_layer, simulated
-from camvib.evaluation.map_models import load_map_models, save_networks
-from camvib.evaluation.map_scores import bootstrap_macro, by_class, macro, score_map
-from camvib.evaluation.map_training import (
-    MapTraining,
-    PlainCnn,
-    cell_classes,
-    change_data,
-    train_change_without_twins,
-)
-from camvib.evaluation.map_transfer import MEASURED, measured
-from camvib.evaluation.maps import evaluate_maps
-from camvib.mains_lines import GRIDS_HZ, add_hum, line_rows
-from camvib.models import GapCnn
+from camvib.augmentation.mains_hum import GRIDS_HZ, add_hum, line_rows
+from camvib.augmentation.samples import draw_sample
+from camvib.evaluation.maps import attributions as att
+from camvib.evaluation.maps.benchmark import evaluate_maps
+from camvib.evaluation.maps.checks import specificity
+from camvib.evaluation.maps.data import CLASSES, FAULTS, MapData, image_layer, simulated
+from camvib.evaluation.maps.models import load_map_models, save_networks
+from camvib.evaluation.maps.scores import bootstrap_macro, by_class, macro, score_map
+from camvib.evaluation.maps.training import MapTraining, PlainCnn, cell_classes, change_data, train_change_without_twins
+from camvib.evaluation.maps.transfer import MEASURED, measured
+from camvib.evaluation.maps.trivial import trivial_maps
+from camvib.networks.change_cnn import ChangeCnn
+from camvib.networks.gap_cnn import GapCnn
 from camvib.simulation.fleet import FleetPlan
 from camvib.simulation.twins import EVIDENCE_DB
 

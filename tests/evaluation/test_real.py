@@ -7,25 +7,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camvib import catalog
+from camvib.diagnosis.bearings import name_line
 from camvib.errors import LabelsError, SplitError
-from camvib.evaluation import baselines, events, real_network
-from camvib.evaluation.bearing import name_line
-from camvib.evaluation.real import evaluate_real
-from camvib.evaluation.real_choice import choose
-from camvib.evaluation.real_data import open_set
-from camvib.evaluation.real_images import ImageRecipe, images
-from camvib.evaluation.real_recipes import Recipe, recipes_for
-from camvib.evaluation.real_splits import plan_folds
-from camvib.evaluation.real_windows import Windows
-from camvib.evaluation.shaft_speed import relative_speeds, shaft_speed_hz
-from camvib.evaluation.splits import grouped_folds
+from camvib.evaluation.real import events, network, trivial
+from camvib.evaluation.real.benchmark import evaluate_real
+from camvib.evaluation.real.choice import choose
+from camvib.evaluation.real.protocols import plan_folds
+from camvib.evaluation.real.recipes import Recipe, recipes_for
+from camvib.evaluation.real.sets import open_set
+from camvib.evaluation.real.windows import Windows
+from camvib.images.axes import Axes
+from camvib.images.envelope import ImageRecipe, images
+from camvib.learning.splits import grouped_folds
+from camvib.recordings import catalog
+from camvib.recordings.shaft_speed import relative_speeds, shaft_speed_hz
 from camvib.records import Recording
-from camvib.spectrograms import Axes
 
 RATE = 512.0
 QUICK = Recipe(
-    fit=real_network.FitRecipe(network="row_linear", learning_rate=0.3, steps=80, label_smoothing=0.0, floor_db=None)
+    fit=network.FitRecipe(network="row_linear", learning_rate=0.3, steps=80, label_smoothing=0.0, floor_db=None)
 )
 
 
@@ -184,7 +184,7 @@ def test_the_envelope_image_shows_how_often_it_strikes_not_where_it_rings() -> N
 
 def test_features_but_rms_do_not_know_the_gain() -> None:
     windows = np.random.default_rng(0).standard_normal((3, 4096))
-    one, ten = (baselines.window_features(gain * windows, 2000.0, {"low": (50.0, 200.0)}) for gain in (1.0, 10.0))
+    one, ten = (trivial.window_features(gain * windows, 2000.0, {"low": (50.0, 200.0)}) for gain in (1.0, 10.0))
     assert ten["rms"] - one["rms"] == pytest.approx(20.0)
     for name in ("random_forest", "logistic_regression", "logistic_regression_low"):
         np.testing.assert_allclose(one[name], ten[name], atol=1e-6)
@@ -192,8 +192,8 @@ def test_features_but_rms_do_not_know_the_gain() -> None:
 
 def test_augmented_images_keep_their_shape_and_lose_their_level() -> None:
     layers = np.random.default_rng(0).normal(-40, 5, (4, 3, 32, 16)).astype(np.float32)
-    recipe = real_network.FitRecipe(mask=0.0)
-    image = real_network.augmented(layers, recipe, np.random.default_rng(0))
+    recipe = network.FitRecipe(mask=0.0)
+    image = network.augmented(layers, recipe, np.random.default_rng(0))
     assert image.shape == (4, 32, 16)
     np.testing.assert_allclose(image.mean(axis=(1, 2)), 0, atol=1e-9)
 
@@ -240,9 +240,10 @@ def test_every_recipe_for_an_unknown_folder_runs_and_votes(tmp_path: Path) -> No
 
 def test_shaft_speeds_are_relative_to_their_mean(shared_data: Path) -> None:
     real = open_set("cwru", shared_data / "cwru", None, None, None)
-    mean_hz = shaft_speed_hz(real, plan_folds(real, None, False))
+    used = plan_folds(real, None, False).used
+    mean_hz = shaft_speed_hz(real.rows, used, "rpm_nominal")
     assert mean_hz == pytest.approx(1773 / 60, rel=1e-3)
-    by_rpm = dict(zip(real.column("rpm_nominal"), relative_speeds(real, mean_hz), strict=True))
+    by_rpm = dict(zip(real.column("rpm_nominal"), relative_speeds(real.rows, mean_hz, "rpm_nominal")[0], strict=True))
     assert by_rpm["1797"] == pytest.approx(1797 / 1773, rel=1e-3)
     assert by_rpm["1750"] == pytest.approx(1750 / 1773, rel=1e-3)
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from scipy.signal import welch
 
 from camvib.errors import SettingsError, SignalError
+from camvib.images.axes import frequency_edges
+from camvib.images.spectrogram import SpectrogramLayer, spectrogram, window_length_s
 from camvib.records import Recording
 from camvib.settings import SpectrogramSettings
-from camvib.spectrograms import SpectrogramLayer, frequency_edges, spectrogram, window_length_s
 
 RATE = 4096.0
 

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camvib.baseline import Baseline
 from camvib.errors import LabelsError, SettingsError
-from camvib.inference import Model, load_model
+from camvib.images.baseline import Baseline
+from camvib.learning.train import train
+from camvib.model.folder import load_model
+from camvib.model.model import Model
 from camvib.settings import Settings
-from camvib.training import train
 
 RATE = 512.0
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camvib.errors import SplitError
-from camvib.evaluation.splits import Split, check_no_leak, group_split
+from camvib.learning.splits import Split, check_no_leak, group_split
 
 
 @given(

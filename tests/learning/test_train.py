@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from camvib.errors import LabelsError
-from camvib.inference import load_model
+from camvib.learning.run_folder import TrainingResult
+from camvib.learning.train import train
+from camvib.model.folder import load_model
 from camvib.settings import Settings
-from camvib.training import TrainingResult, train
 
 RATE = 512.0
 
@@ -84,8 +85,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from test_training import settings
-from camvib.training import train
+from test_train import settings
+from camvib.learning.train import train
 def die(epoch, metrics):
     if epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -152,7 +153,7 @@ def test_the_black_box_trains_too(tmp_path: Path) -> None:
 
 
 def test_training_needs_neither_prefect_nor_mlflow() -> None:
-    code = "import sys, camvib.training, camvib.evaluation.classification; print(*sys.modules)"
+    code = "import sys, camvib.learning.train, camvib.learning.scores; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "torch" in loaded
     assert not {"prefect", "mlflow"} & set(loaded)

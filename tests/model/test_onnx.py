@@ -8,14 +8,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from camvib.baseline import Baseline
-from camvib.calibration import Calibration
 from camvib.cli import app
 from camvib.errors import CamvibError
-from camvib.inference import Diagnoser, Model
-from camvib.models import ChangeNetwork
-from camvib.onnx_export import export_onnx
-from camvib.quality import InputSpec
+from camvib.images.baseline import Baseline
+from camvib.model.calibration import Calibration
+from camvib.model.diagnoser import Diagnoser
+from camvib.model.model import Model
+from camvib.model.onnx import export_onnx
+from camvib.networks.change_cnn import ChangeNetwork
+from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
 
 runtime = pytest.importorskip("onnxruntime")

@@ -10,18 +10,21 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from camvib.baseline import Baseline
-from camvib.baselining import learn_baselines
-from camvib.calibration import Calibration
 from camvib.cli import app
-from camvib.diagnosis import diagnose, judge
+from camvib.diagnosis.verdict import judge
 from camvib.errors import LabelsError, ModelError, SettingsError, SignalError
-from camvib.inference import Diagnoser, Model, _digest, load_model
-from camvib.models import ChangeNetwork
-from camvib.quality import InputSpec
+from camvib.images.baseline import Baseline
+from camvib.model.calibration import Calibration
+from camvib.model.diagnoser import Diagnoser
+from camvib.model.folder import load_model
+from camvib.model.model import Model, digest_of
+from camvib.monitoring.baselines import learn_baselines
+from camvib.monitoring.batch import diagnose
+from camvib.monitoring.ledger import KeptBaseline, Store
+from camvib.networks.change_cnn import ChangeNetwork
 from camvib.readers import read
+from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
-from camvib.store import KeptBaseline, Store
 
 RATE, SECONDS = 512.0, 2.0
 SETTINGS = Settings.model_validate(
@@ -230,7 +233,7 @@ def test_a_model_from_before_a_setting_existed_keeps_its_name(model: Model, tmp_
     described = json.loads((folder / "model.json").read_text())
     del described["settings"]["diagnosis"]["max_regions"], described["digest"]
     with np.load(folder / "weights.npz") as stored:
-        described["digest"] = _digest(described, dict(stored))
+        described["digest"] = digest_of(described, dict(stored))
     (folder / "model.json").write_text(json.dumps(described))
     again = load_model(folder)
     assert again.digest == described["digest"] != model.digest

@@ -8,16 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camvib.calibration import Calibration
-from camvib.diagnosis import diagnose, judge
+from camvib.diagnosis.verdict import judge
 from camvib.errors import CamvibError, ModelError, StoreError
-from camvib.inference import Model, load_model
-from camvib.jobs import as_json
+from camvib.learning.train import train
+from camvib.model.calibration import Calibration
+from camvib.model.folder import load_model
+from camvib.model.model import Model
+from camvib.monitoring.batch import diagnose
+from camvib.monitoring.ledger import Store
 from camvib.readers import read
-from camvib.records import Recording
+from camvib.records import Recording, as_json
 from camvib.settings import Settings
-from camvib.store import Store
-from camvib.training import train
 
 RATE = 512.0
 

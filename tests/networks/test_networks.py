@@ -5,7 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camvib.models import HEADS, CnnFc, GapCnn, NaiveHead, build, probabilities
+from camvib.networks import build
+from camvib.networks.cnn_fc import CnnFc
+from camvib.networks.gap_cnn import GapCnn
+from camvib.networks.heads import HEADS, NaiveHead, probabilities
 from camvib.settings import ModelSettings, Settings
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from camvib.baseline import Baseline, leave_one_out
-from camvib.change import ChangeCnn
+from camvib.augmentation.synthetic_changes import synthetic_change
 from camvib.errors import SignalError
-from camvib.synthetic_changes import synthetic_change
-from camvib.twin import Change, TwinNet, laplace_tails, twin_channels, twin_loss
+from camvib.images.baseline import Baseline, leave_one_out
+from camvib.learning.change_cnn import twin_loss
+from camvib.networks.change_cnn import ChangeCnn
+from camvib.networks.twin import Change, TwinNet, laplace_tails, twin_channels
 
 SIDE = 32
 

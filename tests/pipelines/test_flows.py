@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-import camvib.training
-from camvib import registry, tracking
+import camvib.jobs
 from camvib.errors import LabelsError, ModelError
+from camvib.registry import tracking, versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api")]
 
@@ -34,7 +34,7 @@ def test_demo_joins_the_whole_path(plant: Path, tmp_path: Path) -> None:
     # All but the file that was cut short while it was copied.
     assert len(list((tmp_path / "spectrograms").glob("*.png"))) == 6
     assert set(training["train_groups"]).isdisjoint(training["test_groups"])
-    assert (registry.resolve(f"models:/camvib/{training['version']}") / "model.json").is_file()
+    assert (versions.resolve(f"models:/camvib/{training['version']}") / "model.json").is_file()
     assert (tmp_path / "report.html").as_uri() in published("camvib-report")
     assert training["run_id"] in published("camvib-train")
     assert all(verdict in published("camvib-diagnose") for verdict in diagnosis["verdicts"])
@@ -43,7 +43,7 @@ def test_demo_joins_the_whole_path(plant: Path, tmp_path: Path) -> None:
 def test_a_retry_goes_on_in_the_same_mlflow_run(plant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from camvib.pipelines.train import train
 
-    whole = camvib.training.train
+    whole = camvib.jobs.train
     tries = []
 
     def dies_once_after_an_epoch(*args: Any, on_epoch: Callable[..., None], **options: Any) -> Any:
@@ -55,7 +55,7 @@ def test_a_retry_goes_on_in_the_same_mlflow_run(plant: Path, tmp_path: Path, mon
         tries.append(args)
         return whole(*args, on_epoch=then_die, **options)
 
-    monkeypatch.setattr(camvib.training, "train", dies_once_after_an_epoch)
+    monkeypatch.setattr(camvib.jobs, "train", dies_once_after_an_epoch)
     summary = train(plant / "fleet", tmp_path / "run", plant / "settings.toml", options={"progress": False})
     assert len(tries) == 2
     client = tracking.mlflow_client()

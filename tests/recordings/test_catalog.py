@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from camvib import catalog
 from camvib.errors import CamvibError, SplitError
+from camvib.recordings import catalog, fetching
 
 SHAKER = "cantilever_shaker_ds4"
 
@@ -82,7 +82,7 @@ def test_honest_splits_of_the_real_tables(shared_data):
 
 def test_the_real_folders_verify_and_are_found(shared_data):
     for known in catalog.list_sets():
-        assert catalog.verify(known.name, shared_data / known.name) == []
+        assert fetching.verify(known.name, shared_data / known.name) == []
         assert catalog.find(shared_data / known.name) == known
 
 
@@ -97,17 +97,17 @@ def test_a_copy_under_another_name_is_found_and_a_namesake_is_not(shared_data, t
 
 
 def test_fetch_from_a_mirror_unpacks_and_mends(shared_data, tmp_path):
-    out = catalog.fetch("bistablex_cantilever", tmp_path / "out", shared_data)
-    assert catalog.verify("bistablex_cantilever", out) == []
+    out = fetching.fetch("bistablex_cantilever", tmp_path / "out", shared_data)
+    assert fetching.verify("bistablex_cantilever", out) == []
     first = catalog.get("bistablex_cantilever").files[1].path
     (out / first).write_bytes(b"damaged")
     (out / "labels.csv").unlink()
-    problems = catalog.verify("bistablex_cantilever", out)
+    problems = fetching.verify("bistablex_cantilever", out)
     assert len(problems) == 2
     assert any("labels.csv is missing" in problem for problem in problems)
     assert any(first in problem and "expected" in problem for problem in problems)
-    catalog.fetch("bistablex_cantilever", out, shared_data / "bistablex_cantilever")
-    assert catalog.verify("bistablex_cantilever", out) == []
+    fetching.fetch("bistablex_cantilever", out, shared_data / "bistablex_cantilever")
+    assert fetching.verify("bistablex_cantilever", out) == []
 
 
 def test_a_damaged_mirror_is_refused_and_leaves_nothing_behind(shared_data, tmp_path):
@@ -116,7 +116,7 @@ def test_a_damaged_mirror_is_refused_and_leaves_nothing_behind(shared_data, tmp_
     name = "data_set_2_downsampled_by_16.lvm"
     (mirror / name).write_bytes((mirror / name).read_bytes()[:-1])
     with pytest.raises(CamvibError, match=rf"{name} has sha256 [0-9a-f]{{64}}, expected 1f1b704a") as error:
-        catalog.fetch(SHAKER, tmp_path / "out", mirror)
+        fetching.fetch(SHAKER, tmp_path / "out", mirror)
     assert "Fetch it again" in error.value.remedy
     assert not (tmp_path / "out" / name).exists()
     assert not list((tmp_path / "out").glob("*.part"))
@@ -126,12 +126,12 @@ def test_an_archive_without_the_file_says_what_is_missing(shared_data, tmp_path)
     shutil.copy(shared_data / "bistablex_cantilever" / "labels.csv", tmp_path)
     with zipfile.ZipFile(tmp_path / "recordings.zip", "w") as archive:
         archive.writestr("other.csv", "1")
-    assert len(catalog.verify("bistablex_cantilever", tmp_path)) == 130
+    assert len(fetching.verify("bistablex_cantilever", tmp_path)) == 130
 
 
 def test_converted_sets_need_a_mirror(tmp_path):
     with pytest.raises(CamvibError, match="converted from https") as error:
-        catalog.fetch("cwru", tmp_path)
+        fetching.fetch("cwru", tmp_path)
     assert "--from DIR" in error.value.remedy
 
 
@@ -158,14 +158,14 @@ def test_download_is_checked_and_labels_come_along(shared_data, source, tmp_path
             target = root / known.url(file).removeprefix(f"{address}/")
             target.parent.mkdir(parents=True)
             shutil.copy(shared_data / SHAKER / file.path, target)
-    out = catalog.fetch_set(known, tmp_path / "out")
-    assert catalog.verify(SHAKER, out) == []
+    out = fetching.fetch_set(known, tmp_path / "out")
+    assert fetching.verify(SHAKER, out) == []
     assert catalog.find(out) == catalog.get(SHAKER)
     target.write_bytes(b"not found")
     (out / known.files[2].path).unlink()
     with pytest.raises(CamvibError, match=r"data_set_3.*hash"):
-        catalog.fetch_set(known, out)
+        fetching.fetch_set(known, out)
     target.unlink()
     with pytest.raises(CamvibError, match="404") as error:
-        catalog.fetch_set(known, out)
+        fetching.fetch_set(known, out)
     assert "--from DIR" in error.value.remedy

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camvib.datasets import Entry, LabelledSet, expand
 from camvib.errors import CamvibError, LabelsError, ReadError
+from camvib.recordings.entries import Entry
+from camvib.recordings.folder import LabelledSet, expand
 from camvib.records import Recording
 
 FS = 100.0

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import welch
 
-from camvib.long_signals import extremes, power_density
-from camvib.readers import _blocks
+from camvib.readers.parsing import blocks as _blocks
+from camvib.recordings.long_signals import extremes, power_density
 
 
 @pytest.fixture(scope="module", autouse=True)

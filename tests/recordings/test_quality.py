@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camvib.errors import SignalError
-from camvib.quality import InputSpec, QualitySettings, check, resample
+from camvib.recordings.quality import InputSpec, check
+from camvib.recordings.resampling import resample
+from camvib.recordings.signal_checks import QualitySettings
 from camvib.records import Recording
 
 RATE_HZ = 2048.0

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from camvib.errors import CamvibError
+from camvib.learning.run_folder import TrainingResult
+from camvib.registry.tracking import mlflow_client, open_run, require_mlflow, run_of
 from camvib.settings import Settings
-from camvib.tracking import mlflow_client, open_run, require_mlflow, run_of
-from camvib.training import TrainingResult
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_an_unknown_run_is_refused(mlflow_home: Path) -> None:
 def test_processes_may_open_a_fresh_database_together(tmp_path: Path) -> None:
     environment = {**os.environ, "CAMVIB_HOME": str(tmp_path)}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    code = "from camvib.tracking import ensure_database; print(ensure_database())"
+    code = "from camvib.registry.tracking import ensure_database; print(ensure_database())"
     command = [sys.executable, "-c", code]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     answers = {process.communicate(timeout=120)[0].strip() for process in started}

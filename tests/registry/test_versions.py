@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from camvib.baseline import Baseline
-from camvib.calibration import Calibration
 from camvib.errors import ModelError, SignalError
-from camvib.inference import Diagnoser, Model, load_model
-from camvib.quality import InputSpec
-from camvib.registry import promote, register, release, resolve
+from camvib.images.baseline import Baseline
+from camvib.model.calibration import Calibration
+from camvib.model.diagnoser import Diagnoser
+from camvib.model.folder import load_model
+from camvib.model.model import Model
+from camvib.recordings.quality import InputSpec
+from camvib.registry.tracking import open_run
+from camvib.registry.versions import promote, register, release, resolve
 from camvib.settings import Settings
-from camvib.tracking import open_run
 
 RATE_HZ, WINDOW_S = 1000.0, 0.5
 SETTINGS = Settings.model_validate(
@@ -89,7 +91,7 @@ def test_the_artefact_serves_waveforms_without_pickle(tmp_path: Path, home: Path
     assert not [path for path in home.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth"}]
 
     import mlflow
-    from camvib.tracking import tracking_uri
+    from camvib.registry.tracking import tracking_uri
 
     mlflow.set_tracking_uri(tracking_uri())
     loaded = mlflow.pyfunc.load_model(f"models:/serve/{version}")
@@ -121,7 +123,7 @@ def test_a_model_with_baselines_is_served_with_them(tmp_path: Path) -> None:
     version = register(run.run_id, tmp_path / "model", "baselines")
 
     import mlflow
-    from camvib.tracking import tracking_uri
+    from camvib.registry.tracking import tracking_uri
 
     mlflow.set_tracking_uri(tracking_uri())
     loaded = mlflow.pyfunc.load_model(f"models:/baselines/{version}")

@@ -10,26 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from camvib.drawing.figures import change_png, evidence_scale, map_png, spectrogram_png
+from camvib.drawing.png import change_picture, compact, evidence_picture, level_palette, level_picture, on_grid
+from camvib.drawing.ticks import Axis
 from camvib.errors import CamvibError
-from camvib.pictures import (
-    change_picture,
-    change_png,
-    compact,
-    evidence_picture,
-    evidence_scale,
-    level_palette,
-    level_picture,
-    map_png,
-    on_grid,
-    spectrogram_png,
-)
-from camvib.quality import resample
+from camvib.monitoring.ledger import Store
+from camvib.recordings.resampling import resample
 from camvib.records import ActivationMap, ChangeMap, Diagnosis, Evidence, Recording, Region, Spectrogram
 from camvib.report import words, write_report
 from camvib.report.changes import way
-from camvib.report.render import Contrast
-from camvib.store import Store
-from camvib.ticks import Axis
+from camvib.report.page import Contrast
 
 HZ = np.geomspace(5, 800, 16)
 SECONDS = np.linspace(0.1, 2.9, 24)

@@ -16,16 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from camvib.baseline import level_free
-from camvib.evaluation import map_transfer
-from camvib.evaluation.classification import classification_figures
-from camvib.evaluation.map_checks import attribution_maps, deletion, randomised, specificity, trivial_maps
-from camvib.evaluation.map_data import CLASSES, MapData, simulated
-from camvib.evaluation.map_models import MapModels, explain, load_map_models, tensors, true_classes
-from camvib.evaluation.map_scores import bootstrap_macro, macro, score_maps, with_intervals
-from camvib.evaluation.planted_hum import planted_hum
-from camvib.evaluation.trivial_classifiers import trivial_classifiers
-from camvib.models import Output
+from camvib.evaluation.maps import transfer as other_structures
+from camvib.evaluation.maps.answers import explain, tensors, true_classes
+from camvib.evaluation.maps.checks import attribution_maps, deletion, randomised, specificity
+from camvib.evaluation.maps.data import CLASSES, MapData, simulated
+from camvib.evaluation.maps.models import MapModels, load_map_models
+from camvib.evaluation.maps.planted_hum import planted_hum
+from camvib.evaluation.maps.scores import bootstrap_macro, macro, score_maps, with_intervals
+from camvib.evaluation.maps.trivial import trivial_classifiers, trivial_maps
+from camvib.images.baseline import level_free
+from camvib.learning.scores import classification_figures
+from camvib.networks.output import Output
 from camvib.simulation.fleet import OTHER_RIG, FleetPlan
 
 TEMPLATE_SEED = 101  # a training seed: the trivial classifiers and the template learn from it
@@ -51,7 +52,7 @@ def evaluate_maps(
     Parameters
     ----------
     model : Path
-        Folder of `camvib.evaluation.map_models.save_networks`, or a run folder of ``camvib train``.
+        Folder of `camvib.evaluation.maps.models.save_networks`, or a run folder of ``camvib train``.
     seed : int
         Of the specimens; recordings with two faults are of seed + 1, those of another rig of seed + 2,
         those with a planted hum of seed + 3.
@@ -66,7 +67,7 @@ def evaluate_maps(
     learn : int
         Recordings that the trivial classifiers and the healthy template learn from.
     measured : Path, optional
-        Folder that holds the measured cantilevers of `camvib.evaluation.map_transfer.MEASURED`; those that are not
+        Folder that holds the measured cantilevers of `camvib.evaluation.maps.transfer.MEASURED`; those that are not
         there are left out.
     peers : bool
         Whether to explain the plain network with the usual attribution methods as well.
@@ -105,7 +106,7 @@ def evaluate_maps(
     progress("two faults at once, another rig, deletion, random weights")
     result |= _checks(models, visible, seed, specimens, deletions, learn, measured)
     if figures:
-        from camvib.evaluation.map_figures import picture_grid  # pictures need matplotlib, figures do not
+        from camvib.evaluation.maps.figures import picture_grid  # pictures need matplotlib, figures do not
 
         picture_grid(visible, maps, figures / "maps-grid.png")
     if out:
@@ -206,10 +207,10 @@ def _checks(
     pairs = simulated(FleetPlan(specimens * PER_SPECIMEN, seed + 1, faults_per_recording=2))
     other = simulated(FleetPlan(specimens * PER_SPECIMEN // 2, seed + 2, family=OTHER_RIG))
     other = other.select(other.visible)
-    transfer = {"other_rig": map_transfer.other_rig(network, other)}
-    for name in map_transfer.MEASURED:
+    transfer = {"other_rig": other_structures.other_rig(network, other)}
+    for name in other_structures.MEASURED:
         if measured and (measured / name / "labels.csv").is_file():
-            transfer[name] = map_transfer.measured(network, name, measured / name)
+            transfer[name] = other_structures.measured(network, name, measured / name)
     some = np.linspace(0, len(visible) - 1, min(deletions, len(visible))).round().astype(int)
     return {
         "specificity": specificity(network, pairs),

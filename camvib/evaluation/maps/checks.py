@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from camvib.change import ChangeCnn
-from camvib.evaluation import attributions as att
-from camvib.evaluation.map_data import VISIBLE_SHARE, MapData
-from camvib.evaluation.map_models import explain, explainable_change, tensors, true_classes
-from camvib.evaluation.map_scores import by_class, macro, score_maps
+from camvib.evaluation.maps import attributions as att
+from camvib.evaluation.maps.answers import explain, explainable_change, tensors, true_classes
+from camvib.evaluation.maps.data import VISIBLE_SHARE, MapData
+from camvib.evaluation.maps.scores import by_class, macro, score_maps
+from camvib.networks.change_cnn import ChangeCnn
 
 FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 
@@ -192,24 +191,3 @@ def _interval(values: NDArray[np.float64], groups: NDArray[np.str_], draws: int,
     weights = weights[:, group]
     low, high = np.quantile(weights @ values / weights.sum(axis=1), [0.025, 0.975])
     return float(low), float(high)
-
-
-def trivial_maps(data: MapData, template_db: NDArray[np.floating]) -> Mapping[str, NDArray[np.floating]]:
-    """Maps that need no network; `template_db`, (rows,), is the level-free mean healthy spectrum of all assets."""
-    image = data.images_db.astype(np.float32)
-    flat = image - image.mean(axis=(1, 2), keepdims=True)
-    evidence = np.abs(data.evidence).astype(np.float32)
-    n, rows, columns = evidence.shape
-    pooled = evidence.reshape(n, rows // 4, 4, columns // 4, 4).mean(axis=(2, 4))
-    return {
-        "uniform": np.zeros_like(image),
-        "energy": image,
-        # Smoothed as scored best in trials: a trivial map deserves its best form.
-        "template_difference": _smooth(np.abs(flat - template_db[:, None])),
-        "baseline_difference": _smooth(np.abs(flat - data.baselines_db[0][:, :, None])),
-        "ceiling": pooled.repeat(4, axis=1).repeat(4, axis=2),
-    }
-
-
-def _smooth(maps: NDArray[np.floating]) -> NDArray[np.floating]:
-    return ndimage.gaussian_filter(maps, (0, 2, 2))

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camvib.baseline import leave_one_out
+from camvib.images.axes import Axes
+from camvib.images.baseline import leave_one_out
+from camvib.images.spectrogram import SpectrogramLayer
 from camvib.settings import SpectrogramSettings
 from camvib.simulation.fleet import Batch, FleetPlan, simulate_batch
 from camvib.simulation.twins import evidence_mask, noise_floor
-from camvib.spectrograms import Axes, SpectrogramLayer
 
 CLASSES = ("healthy", "crack", "loose_clamp", "impact", "tip_mass")
 FAULTS = CLASSES[1:]

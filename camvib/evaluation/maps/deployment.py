@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from camvib import calibration
-from camvib.baseline import MIN_RECORDINGS, Baseline, leave_one_out
-from camvib.change import ChangeCnn
-from camvib.evaluation.classification import classification_figures
-from camvib.evaluation.map_data import CLASSES, image_layer
-from camvib.evaluation.map_models import load_map_models
-from camvib.inference import Diagnoser, Model, Prediction, layer_images
-from camvib.models import ChangeNetwork
-from camvib.quality import InputSpec
+from camvib.diagnosis.rigs import load_rig
+from camvib.evaluation.maps.data import CLASSES, image_layer
+from camvib.evaluation.maps.models import load_map_models
+from camvib.images.baseline import MIN_RECORDINGS, Baseline, leave_one_out
+from camvib.learning.scores import classification_figures
+from camvib.model import calibration
+from camvib.model.diagnoser import Diagnoser, Prediction, layer_images
+from camvib.model.model import Model
+from camvib.networks.change_cnn import ChangeCnn, ChangeNetwork
+from camvib.recordings.quality import InputSpec
 from camvib.records import Recording
-from camvib.rigs import load_rig
 from camvib.settings import Settings
 from camvib.simulation.fleet import CHANNEL, UNIT, Batch, FleetPlan, simulate_batch
 
@@ -30,7 +30,7 @@ def deploy(folder: Path, *, recordings: int = 400) -> list[Path]:
     Parameters
     ----------
     folder : Path
-        See `camvib.evaluation.map_models.save_networks`.
+        See `camvib.evaluation.maps.models.save_networks`.
     recordings : int
         Of each of the two fleets, one of a training seed and one of a validation seed.
 

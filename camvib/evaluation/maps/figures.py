@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from camvib.evaluation.map_data import FAULTS, MapData, image_axes
+from camvib.evaluation.maps.data import FAULTS, MapData, image_axes
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

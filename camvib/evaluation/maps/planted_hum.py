@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from camvib import cam
-from camvib.change import ChangeCnn
-from camvib.evaluation.map_data import CLASSES, MapData, from_batch, image_axes
-from camvib.evaluation.map_models import explain
-from camvib.evaluation.map_training import MapTraining, train_classes
+from camvib.diagnosis.regions import regions
+from camvib.evaluation.maps.answers import explain
+from camvib.evaluation.maps.data import CLASSES, MapData, from_batch, image_axes
+from camvib.evaluation.maps.training import MapTraining, train_classes
+from camvib.networks.change_cnn import ChangeCnn
 from camvib.records import ActivationMap
 from camvib.simulation.fleet import Batch, FleetPlan, simulate_batch
 from camvib.simulation.sensors import MainsHum
@@ -65,5 +65,5 @@ def _points_at_hum(values: np.ndarray) -> bool:
     axes = image_axes()
     centres = axes.centres()
     shown = ActivationMap(values, centres.frequency_hz, centres.time_s, PLANTED, CLASSES[0], bias=0.0)
-    regions = cam.regions(shown, axes)
-    return bool(regions) and any(regions[0].low_hz <= k * HUM.mains_hz <= regions[0].high_hz for k in (1, 2, 3))
+    found = regions(shown, axes)
+    return bool(found) and any(found[0].low_hz <= k * HUM.mains_hz <= found[0].high_hz for k in (1, 2, 3))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from camvib.evaluation.map_data import MapData, join, simulated
-from camvib.evaluation.map_deployment import deploy
-from camvib.evaluation.map_models import save_networks
-from camvib.evaluation.map_training import MapTraining, train_change, train_change_without_twins, train_plain
+from camvib.evaluation.maps.data import MapData, join, simulated
+from camvib.evaluation.maps.deployment import deploy
+from camvib.evaluation.maps.models import save_networks
+from camvib.evaluation.maps.training import MapTraining, train_change, train_change_without_twins, train_plain
 from camvib.simulation.fleet import FleetPlan
 
 
@@ -55,7 +55,7 @@ def training_recordings(run: MapRun = MapRun(), progress: Callable[[str], None] 
 def train_map_models(
     folder: Path, data: MapData, *, seed: int = 0, run: MapRun = MapRun(), progress: Callable[[str], None] = print
 ) -> Path:
-    """Write a folder for `camvib.evaluation.maps.evaluate_maps`, with a model folder of each network on the change.
+    """Write a folder for `camvib.evaluation.maps.benchmark.evaluate_maps`; networks on the change have a model folder.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The benchmark's trainings: `camvib.change_training` on simulated arrays, and the plain network to compare with."""
+"""Trainings of the benchmark: `camvib.learning.change_cnn` on simulated arrays, and the plain network beside it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from camvib import change_training
-from camvib.change import ChangeCnn
-from camvib.change_training import ChangeData, ChangeTraining, HumLines, draw_sample, train_twin
-from camvib.epochs import run_epochs
-from camvib.evaluation.map_data import CLASSES, FAULTS, MapData, image_layer
-from camvib.mains_lines import line_rows
-from camvib.models import GapCnn, Output
-from camvib.twin import TwinNet
+from camvib.augmentation.mains_hum import line_rows
+from camvib.augmentation.samples import ChangeData, HumLines, draw_sample
+from camvib.evaluation.maps.data import CLASSES, FAULTS, MapData, image_layer
+from camvib.learning import change_cnn
+from camvib.learning.change_cnn import train_twin
+from camvib.learning.loop import AfterEpoch, run_epochs
+from camvib.networks.change_cnn import ChangeCnn
+from camvib.networks.gap_cnn import GapCnn
+from camvib.networks.output import Output
+from camvib.networks.twin import TwinNet
+from camvib.settings import ChangeTraining
 
 MapTraining = ChangeTraining
 OnEpoch = Callable[[int, nn.Module, str], None]
 
 
 def change_data(data: MapData, *, votes: bool = False) -> ChangeData:
-    """The benchmark's recordings as `camvib.change_training` takes them; the same arrays, not copies."""
+    """The benchmark's recordings as `camvib.learning.change_cnn` takes them; the same arrays, not copies."""
     return ChangeData(
         images_db=data.images_db,
         healthy_db=data.twins_db,
@@ -98,10 +101,10 @@ def train_classes(
 ) -> ChangeCnn:
     """Train class maps on a finished twin."""
     known = change_data(data, votes=settings.cell_weight > 0)
-    return change_training.train_classes(twin, known, settings, _in_words(on_epoch))
+    return change_cnn.train_classes(twin, known, settings, _in_words(on_epoch))
 
 
-def _in_words(on_epoch: OnEpoch | None) -> change_training.OnEpoch | None:
+def _in_words(on_epoch: OnEpoch | None) -> AfterEpoch | None:
     if on_epoch is None:
         return None
     return lambda epoch, network, loss: on_epoch(epoch, network, f"loss {loss:.4f}")

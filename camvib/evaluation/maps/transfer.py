@@ -14,17 +14,17 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camvib.baseline import Baseline, level_free
-from camvib.change import ChangeCnn
-from camvib.evaluation.map_checks import trivial_maps
-from camvib.evaluation.map_data import MapData
-from camvib.evaluation.map_models import explain, true_classes
-from camvib.evaluation.map_scores import bootstrap_macro, macro, score_maps
-from camvib.evaluation.real_data import open_set, read_entries
-from camvib.quality import resample
+from camvib.evaluation.maps.answers import explain, true_classes
+from camvib.evaluation.maps.data import MapData
+from camvib.evaluation.maps.scores import bootstrap_macro, macro, score_maps
+from camvib.evaluation.maps.trivial import trivial_maps
+from camvib.evaluation.real.sets import open_set, read_entries
+from camvib.images.baseline import Baseline, level_free
+from camvib.images.spectrogram import SpectrogramLayer
+from camvib.networks.change_cnn import ChangeCnn
+from camvib.recordings.resampling import resample
 from camvib.records import Recording
 from camvib.settings import SpectrogramSettings
-from camvib.spectrograms import SpectrogramLayer
 
 RATE_HZ = 4096.0  # of the simulated beams
 MEASURED = ("cantilever_shaker_ds4", "dropbear8")

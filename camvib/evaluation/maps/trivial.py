@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -11,7 +14,7 @@ from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from camvib.evaluation.map_data import MapData
+from camvib.evaluation.maps.data import MapData
 
 BANDS = 16
 
@@ -55,3 +58,24 @@ def _difference(data: MapData) -> NDArray[np.floating]:
     difference = image - image.mean(axis=(1, 2), keepdims=True) - data.baselines_db[0][:, :, None]
     parts = [difference.mean(axis=2), difference.std(axis=2), np.quantile(difference, 0.95, axis=2)]
     return np.concatenate(parts, axis=1)
+
+
+def trivial_maps(data: MapData, template_db: NDArray[np.floating]) -> Mapping[str, NDArray[np.floating]]:
+    """Maps that need no network; `template_db`, (rows,), is the level-free mean healthy spectrum of all assets."""
+    image = data.images_db.astype(np.float32)
+    flat = image - image.mean(axis=(1, 2), keepdims=True)
+    evidence = np.abs(data.evidence).astype(np.float32)
+    n, rows, columns = evidence.shape
+    pooled = evidence.reshape(n, rows // 4, 4, columns // 4, 4).mean(axis=(2, 4))
+    return {
+        "uniform": np.zeros_like(image),
+        "energy": image,
+        # Smoothed as scored best in trials: a trivial map deserves its best form.
+        "template_difference": _smooth(np.abs(flat - template_db[:, None])),
+        "baseline_difference": _smooth(np.abs(flat - data.baselines_db[0][:, :, None])),
+        "ceiling": pooled.repeat(4, axis=1).repeat(4, axis=2),
+    }
+
+
+def _smooth(maps: NDArray[np.floating]) -> NDArray[np.floating]:
+    return ndimage.gaussian_filter(maps, (0, 2, 2))

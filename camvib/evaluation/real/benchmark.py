@@ -17,16 +17,18 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
 
 from camvib.errors import SplitError
-from camvib.evaluation import baselines, events
-from camvib.evaluation.real_choice import Fold, Tested, Verdicts, case_means, choose, figures, run_fold, vote
-from camvib.evaluation.real_data import Read, RealSet, open_set, read_entries
-from camvib.evaluation.real_evidence import Evidence, life_scores
-from camvib.evaluation.real_images import ImageRecipe
-from camvib.evaluation.real_recipes import Recipe, recipes_for
-from camvib.evaluation.real_splits import Plan, check_content, plan_folds
-from camvib.evaluation.real_windows import Table, Windows, baseline_tables, long_enough, make_windows
-from camvib.evaluation.shaft_speed import relative_speeds, shaft_speed_hz
-from camvib.inference import HEALTHY_WORDS
+from camvib.evaluation.real import events, trivial
+from camvib.evaluation.real.choice import Fold, Tested, choose, run_fold, vote
+from camvib.evaluation.real.evidence import Evidence, life_scores
+from camvib.evaluation.real.protocols import Plan, check_content, plan_folds
+from camvib.evaluation.real.recipes import Recipe, recipes_for
+from camvib.evaluation.real.sets import Read, RealSet, open_set, read_entries
+from camvib.evaluation.real.trivial import Table, baseline_tables
+from camvib.evaluation.real.windows import Windows, long_enough, make_windows
+from camvib.images.envelope import ImageRecipe
+from camvib.learning.scores import Verdicts, case_means, figures
+from camvib.recordings.labels import HEALTHY_WORDS
+from camvib.recordings.shaft_speed import relative_speeds, shaft_speed_hz
 
 
 def evaluate_real(
@@ -49,7 +51,7 @@ def evaluate_real(
         A set of the catalog, or any name for a folder with labels.csv.
     data : Path
     split : str, optional
-        See `camvib.evaluation.real_splits.plan_folds`.
+        See `camvib.evaluation.real.protocols.plan_folds`.
     seeds : int
         Networks to train a fold; figures are means over them.
     leaky : bool
@@ -57,7 +59,7 @@ def evaluate_real(
     unit, channel : str, optional
         For files that do not say; an unknown unit counts as arbitrary, and of several channels the first is taken.
     recipes : sequence of Recipe, optional
-        To choose from, instead of the set's own; see `camvib.evaluation.real_choice.choose`.
+        To choose from, instead of the set's own; see `camvib.evaluation.real.choice.choose`.
     progress : bool
 
     Returns
@@ -110,9 +112,12 @@ class _Task:
 
 
 def _prepare(real: RealSet, read: Read, recipes: tuple[Recipe, ...], plan: Plan, progress: bool) -> _Task:
-    shaft_hz = shaft_speed_hz(real, plan)
+    column = real.known.bearing.shaft_hz_column if real.known and real.known.bearing else ""
+    shaft_hz = shaft_speed_hz(real.rows, plan.used, column)
     on_shaft = any(recipe.image.envelope and recipe.image.shaft_axis for recipe in recipes)
-    speeds = relative_speeds(real, shaft_hz) if on_shaft else np.ones(len(real.rows))
+    speeds, note = relative_speeds(real.rows, shaft_hz, column) if on_shaft else (np.ones(len(real.rows)), "")
+    if note:
+        real.notes.append(note)
     read, longest_s = long_enough(real, read, speeds)
     kinds = list(dict.fromkeys(recipe.image for recipe in recipes))
     with tqdm(total=len(kinds) * len(read.recordings), desc="images", disable=not progress, delay=2) as bar:
@@ -193,7 +198,7 @@ def _baseline(name: str, table: Table, folds: list[Fold], pooled: bool) -> dict[
     judged = []
     for sides in folds:
         train, held = (np.isin(table.case, side) for side in sides)
-        scores, classes = baselines.predict(name, table.features[train], table.label[train], table.features[held])
+        scores, classes = trivial.predict(name, table.features[train], table.label[train], table.features[held])
         _, first = np.unique(table.case[held], return_index=True)
         _, means = case_means(scores, table.case[held])
         judged.append((table.label[held][first], classes[means.argmax(axis=1)]))

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.metrics import accuracy_score, f1_score
 
 from camvib.errors import SplitError
-from camvib.evaluation import real_network
-from camvib.evaluation.real_images import ImageRecipe
-from camvib.evaluation.real_recipes import Recipe
-from camvib.evaluation.real_windows import Pick, Windows
-from camvib.evaluation.splits import grouped_folds
+from camvib.evaluation.real import network
+from camvib.evaluation.real.recipes import Recipe
+from camvib.evaluation.real.windows import Pick, Windows
+from camvib.images.envelope import ImageRecipe
+from camvib.learning.scores import Verdicts, case_means, figures
+from camvib.learning.splits import grouped_folds
 
 MOST_INNER_FOLDS = 2
 INNER_SEED = 0
 
 Fold = tuple[Pick, Pick]  # cases for training and for test
-Verdicts = tuple[NDArray[np.str_], NDArray[np.str_]]  # truth and verdict of each case
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +32,7 @@ class Tested:
     """A fitted recipe on the held-out windows `rows` of its `windows`."""
 
     recipe: Recipe
-    fitted: real_network.Fitted
+    fitted: network.Fitted
     windows: Windows
     rows: Pick
     logits: NDArray[np.float32]
@@ -50,7 +48,7 @@ def run_fold(recipe: Recipe, windows: Windows, fold: Fold, classes: Sequence[str
     """Fit a recipe on one side of a fold and look at the other."""
     train, held = windows.rows(fold[0]), windows.rows(fold[1])
     targets = np.array([classes.index(label) for label in windows.label[train]])
-    fitted = real_network.fit(windows.layers_db[train], targets, len(classes), recipe.fit, seed)
+    fitted = network.fit(windows.layers_db[train], targets, len(classes), recipe.fit, seed)
     return Tested(recipe, fitted, windows, held, *fitted.predict(windows.layers_db[held]))
 
 
@@ -111,24 +109,3 @@ def _inner_folds(train: Pick, labels: Sequence[str], group_of: Sequence[Mapping[
             continue
         return [(train[kept], train[held]) for kept, held in folds]
     return []
-
-
-def case_means(scores: NDArray[np.floating], cases: Pick) -> tuple[Pick, NDArray[np.floating]]:
-    """Cases, and the mean score of the windows of each."""
-    names = np.unique(cases)
-    return names, np.stack([scores[cases == case].mean(axis=0) for case in names])
-
-
-def figures(judged: Sequence[Verdicts], pooled: bool) -> dict[str, Any]:
-    """Accuracy and macro-F1 over the labels that are tested: of all folds together, or the mean over folds."""
-    if pooled:
-        judged = [(np.concatenate([t for t, _ in judged]), np.concatenate([g for _, g in judged]))]
-    folds = [
-        {
-            "accuracy": float(accuracy_score(truth, guess)),
-            "macro_f1": float(f1_score(truth, guess, labels=np.unique(truth), average="macro", zero_division=0)),
-        }
-        for truth, guess in judged
-    ]
-    mean = {key: float(np.mean([fold[key] for fold in folds])) for key in ("accuracy", "macro_f1")}
-    return {**mean, "folds": folds}

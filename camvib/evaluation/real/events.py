@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camvib import cam
+from camvib.diagnosis.regions import regions
 from camvib.errors import SignalError
+from camvib.images.axes import Axes
+from camvib.images.spectrogram import SpectrogramLayer
 from camvib.records import ActivationMap, Recording, Region
 from camvib.settings import SpectrogramSettings
-from camvib.spectrograms import Axes, SpectrogramLayer
 
 FFT_S = 0.25
 COLUMN_S = 0.05
@@ -70,7 +71,7 @@ def changes(recording: Recording, reference_s: tuple[float, float]) -> tuple[Reg
     found, axes = change_map(recording, reference_s)
     later = np.where(found.time_s > reference_s[1], found.values, 0.0)
     after = ActivationMap(later, found.frequency_hz, found.time_s, found.label, found.reference)
-    return cam.regions(after, axes)
+    return regions(after, axes)
 
 
 def as_dict(recording: str, region: Region) -> dict[str, Any]:

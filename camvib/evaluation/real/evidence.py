@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from camvib import calibration, cam
-from camvib.evaluation.bearing import name_line
-from camvib.evaluation.real_data import RealSet
-from camvib.evaluation.real_recipes import Recipe
+from camvib.diagnosis.bearings import name_line
+from camvib.diagnosis.regions import band_share, regions
+from camvib.evaluation.real.recipes import Recipe
+from camvib.evaluation.real.sets import RealSet
+from camvib.images.axes import Axes
+from camvib.model import calibration
 from camvib.records import ActivationMap
-from camvib.spectrograms import Axes
 
 TRANSIENT = "transient"
 _REGION_THRESHOLD = 0.3
@@ -77,7 +78,7 @@ class Evidence:
         mean = contrast.mean(axis=0)
         assert self.real.known is not None
         bands = self.real.known.bands
-        found = {name: cam.band_share(_as_map(mean, axes), axes, *band) for name, band in bands.items()}
+        found = {name: band_share(_as_map(mean, axes), axes, *band) for name, band in bands.items()}
         if self.recipe.transient_s:
             mass = np.maximum(contrast, 0.0)
             early = axes.centres().time_s[None, :] + start_s[:, None] < self.recipe.transient_s
@@ -95,7 +96,7 @@ class Evidence:
         """Share of the image's rows that a band takes: what evidence spread evenly would give."""
         bands = self.real.known.bands if self.real.known else {}
         even = np.ones((len(self.axes.frequency_hz) - 1, 1))
-        return {name: cam.band_share(_as_map(even, self.axes), self.axes, *band) for name, band in bands.items()}
+        return {name: band_share(_as_map(even, self.axes), self.axes, *band) for name, band in bands.items()}
 
     def regions(self, most: int = 3) -> list[dict[str, Any]]:
         """Strongest boxes of the mean contrast map of each class that was recognised, by fold."""
@@ -103,7 +104,7 @@ class Evidence:
         for (fold, label), sums in sorted(self.sums.items()):
             count, total, axes = max(sums, key=lambda one: one.cases)
             mean = _as_map(total / count, axes)
-            boxes = [box for box in cam.regions(mean, axes, threshold=_REGION_THRESHOLD, most=most + 3) if box.sign > 0]
+            boxes = [box for box in regions(mean, axes, threshold=_REGION_THRESHOLD, most=most + 3) if box.sign > 0]
             for box in boxes[:most]:
                 peak_hz = _peak_hz(mean, box.low_hz, box.high_hz)
                 found.append(

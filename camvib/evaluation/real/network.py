@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
-from camvib.augmentation import tilted, with_floor
-from camvib.models import Conv1x1Head, Output
+from camvib.augmentation.transforms import tilted, with_floor
+from camvib.networks.place_cnn import PlaceCnn
+from camvib.networks.row_linear import RowLinear
 
 
 class FitRecipe(BaseModel):
@@ -50,52 +51,6 @@ class FitRecipe(BaseModel):
     speed_jitter: float = 0.0
 
 
-class PlaceCnn(nn.Module):
-    """Convolutions that keep every row of the image, with each row's place as sines, and a 1×1 map head.
-
-    A fault frequency is a place on the frequency axis, to within a few per cent; strides and one linear place
-    channel blur it.
-    """
-
-    def __init__(self, classes: int, recipe: FitRecipe) -> None:
-        super().__init__()
-        self.waves = recipe.waves
-        inputs = [2 + 2 * recipe.waves, *recipe.widths[:-1]]
-        blocks = []
-        for number, (i, o, rows) in enumerate(zip(inputs, recipe.widths, recipe.kernel_rows, strict=True)):
-            stride = (1, 2 if number < 2 else 1)
-            conv = nn.Conv2d(i, o, (rows, 3), stride=stride, padding=(rows // 2, 1), bias=False)
-            blocks += [conv, nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
-        self.features = nn.Sequential(*blocks)
-        self.head = Conv1x1Head(recipe.widths[-1], classes)
-
-    def forward(self, image: Tensor) -> Output:
-        """Classify images, (batch, rows, columns), standardised."""
-        place = torch.linspace(0, 1, image.shape[1])
-        turns = 2 * torch.pi * 2.0 ** torch.arange(self.waves)[:, None] * place
-        places = torch.cat([place[None], turns.sin(), turns.cos()])[None, :, :, None]
-        tiled = places.expand(len(image), -1, -1, image.shape[2])
-        output: Output = self.head(self.features(torch.cat([image[:, None], tiled], dim=1)))
-        return output
-
-
-class RowLinear(nn.Module):
-    """One weight a row and class: the narrowest view that a class map can have.
-
-    Where classes differ in lines alone and bearings are few, whatever sees texture learns the bearing.
-    """
-
-    def __init__(self, classes: int, rows: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(classes, rows))
-        self.bias = nn.Parameter(torch.zeros(classes))
-
-    def forward(self, image: Tensor) -> Output:
-        """Classify images, (batch, rows, columns), standardised; the embedding is the mean spectrum."""
-        maps = self.weight[None, :, :, None] * image[:, None]
-        return Output(maps.mean(dim=(2, 3)) + self.bias, maps, image.mean(dim=2))
-
-
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A fitted network with the spread it was standardised with."""
@@ -123,7 +78,11 @@ def fit(
     rng = np.random.default_rng(seed)
     spread = float(_level_free(_one_image(layers_db, recipe)).std()) or 1.0
     linear = recipe.network == "row_linear"
-    network = RowLinear(classes, layers_db.shape[2]) if linear else PlaceCnn(classes, recipe)
+    network = (
+        RowLinear(classes, layers_db.shape[2])
+        if linear
+        else PlaceCnn(classes, recipe.widths, recipe.kernel_rows, recipe.waves)
+    )
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.steps)
     chance = 1.0 / np.bincount(targets, minlength=classes)[targets]

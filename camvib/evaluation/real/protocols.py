@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from camvib.errors import SplitError
-from camvib.evaluation.real_data import RealSet
-from camvib.evaluation.splits import grouped_folds
+from camvib.evaluation.real.sets import RealSet
+from camvib.learning.splits import grouped_folds
 
 WINDOWS, RECORDINGS = "windows", "recordings"  # splits that leak: kept to show what they hide
 _WHY = "a figure from such a split is about memory, not about new machines"

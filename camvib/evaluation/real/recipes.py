@@ -6,8 +6,8 @@ import re
 
 from pydantic import BaseModel, ConfigDict
 
-from camvib.evaluation.real_images import ImageRecipe
-from camvib.evaluation.real_network import FitRecipe
+from camvib.evaluation.real.network import FitRecipe
+from camvib.images.envelope import ImageRecipe
 
 _BEARING_WORDS = re.compile(
     r"inner|outer|ball|bearing|(\b|_)race|bpf[io]|^(ir|or|b)[\W\d_]*$|^(ir|or)(\d|fault|@|_)", re.IGNORECASE

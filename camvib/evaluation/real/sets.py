@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from camvib import catalog
-from camvib.catalog import DataSet
-from camvib.datasets import Entry, LabelledSet, recordings
 from camvib.errors import CamvibError, LabelsError, MissingMetadata, SignalError
-from camvib.labels import WHY_GROUPS, read_table
-from camvib.quality import check, resample
 from camvib.readers import is_time, read_channels
+from camvib.recordings import catalog, fetching
+from camvib.recordings.catalog import DataSet
+from camvib.recordings.entries import Entry, recordings
+from camvib.recordings.folder import LabelledSet
+from camvib.recordings.labels import WHY_GROUPS, read_table
+from camvib.recordings.quality import check
+from camvib.recordings.resampling import resample
 from camvib.records import Recording
 from camvib.units import ARBITRARY
 
@@ -84,7 +86,7 @@ def open_set(name: str, folder: Path, channel: str | None, unit: str | None, spl
     if known and known.archive and (folder / known.archive).is_file():
         unpacked = Path(tempfile.mkdtemp(prefix=f"camvib-{name}-"))
         atexit.register(shutil.rmtree, unpacked, ignore_errors=True)
-        folder = catalog.fetch(name, unpacked, folder)
+        folder = fetching.fetch(name, unpacked, folder)
     if not known and not channel:
         channel = _first_channel(folder, notes)
     loaded = LabelledSet.load(

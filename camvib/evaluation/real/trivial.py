@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+
+from camvib.evaluation.real.protocols import Plan
+from camvib.evaluation.real.sets import Read, RealSet
+from camvib.evaluation.real.windows import Pick, Windows
+from camvib.images.envelope import ImageRecipe
 
 SPECTRUM_ROWS = 96
 ENVELOPE_ROWS = 64
@@ -89,3 +95,45 @@ def _resampled(
 
 def _db(power: NDArray[np.floating]) -> NDArray[np.floating]:
     return 10 * np.log10(np.maximum(power, LEVEL_FLOOR))
+
+
+MOST_FEATURE_SAMPLES = 400_000  # of one recording: long spectra of many windows take longer than the networks
+
+
+class Table(NamedTuple):
+    """Features of windows, (windows, features), with their cases and labels as in `Windows`."""
+
+    features: NDArray[np.floating]
+    case: Pick
+    label: NDArray[np.str_]
+
+
+def baseline_tables(real: RealSet, read: Read, made: Mapping[ImageRecipe, Windows], plan: Plan) -> dict[str, Table]:
+    """What each baseline sees: features of the first recipe's windows, and every envelope image's mean spectrum."""
+    tables = _feature_tables(real, read, next(iter(made.values())), plan)
+    for recipe, windows in made.items():
+        if recipe.envelope:
+            name = "random_forest_envelope" + ("" if recipe.shaft_axis else "_hz")
+            tables[name] = Table(windows.layers_db.max(axis=1).mean(axis=2), windows.case, windows.label)
+    return tables
+
+
+def _feature_tables(real: RealSet, read: Read, windows: Windows, plan: Plan) -> dict[str, Table]:
+    """Of long windows a few of each recording, evenly spread."""
+    bands = dict(real.known.bands) if real.known else {}
+    rate = read.recordings[0].sampling_rate_hz
+    length = round(float(np.ptp(windows.axes.time_s)) * rate)
+    most = len(windows.case) if plan.by_window else max(1, MOST_FEATURE_SAMPLES // length)
+    parts, chosen = [], []
+    for number, recording in enumerate(read.recordings):
+        own = np.flatnonzero(windows.owner == number)
+        own = own[np.unique(np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int))]
+        first = np.minimum(np.round(windows.start_s[own] * rate).astype(int), len(recording.samples) - length)
+        cut = np.stack([recording.samples[start : start + length] for start in first])
+        parts.append(window_features(cut, rate, bands))
+        chosen.append(own)
+    rows = np.concatenate(chosen)
+    return {
+        name: Table(np.concatenate([part[name] for part in parts]), windows.case[rows], windows.label[rows])
+        for name in parts[0]
+    }

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from camvib.evaluation import baselines
-from camvib.evaluation.real_data import Read, RealSet
-from camvib.evaluation.real_images import ImageRecipe, images
-from camvib.evaluation.real_splits import Plan
-from camvib.spectrograms import Axes
+from camvib.evaluation.real.protocols import Plan
+from camvib.evaluation.real.sets import Read, RealSet
+from camvib.images.axes import Axes
+from camvib.images.envelope import ImageRecipe, images
 
 MOST_WINDOWS = 16  # of one recording
 MOST_WINDOWS_IN_ALL = 4000
-MOST_FEATURE_SAMPLES = 400_000  # of one recording: long spectra of many windows take longer than the networks
 MUCH_SHORTER = 0.25  # of the median length: a few such recordings would shorten the window of all
 LONGEST_WINDOW_S = 4.0
 
@@ -102,42 +98,3 @@ def make_windows(
     label = np.array([real.rows[i]["label"] for i in entry])
     case = np.arange(len(number_of)) if plan.by_window else number_of
     return Windows(np.concatenate(layers), case, label, number_of, entry, np.concatenate(starts), made.axes)
-
-
-class Table(NamedTuple):
-    """Features of windows, (windows, features), with their cases and labels as in `Windows`."""
-
-    features: NDArray[np.floating]
-    case: Pick
-    label: NDArray[np.str_]
-
-
-def baseline_tables(real: RealSet, read: Read, made: Mapping[ImageRecipe, Windows], plan: Plan) -> dict[str, Table]:
-    """What each baseline sees: features of the first recipe's windows, and every envelope image's mean spectrum."""
-    tables = _feature_tables(real, read, next(iter(made.values())), plan)
-    for recipe, windows in made.items():
-        if recipe.envelope:
-            name = "random_forest_envelope" + ("" if recipe.shaft_axis else "_hz")
-            tables[name] = Table(windows.layers_db.max(axis=1).mean(axis=2), windows.case, windows.label)
-    return tables
-
-
-def _feature_tables(real: RealSet, read: Read, windows: Windows, plan: Plan) -> dict[str, Table]:
-    """Of long windows a few of each recording, evenly spread."""
-    bands = dict(real.known.bands) if real.known else {}
-    rate = read.recordings[0].sampling_rate_hz
-    length = round(float(np.ptp(windows.axes.time_s)) * rate)
-    most = len(windows.case) if plan.by_window else max(1, MOST_FEATURE_SAMPLES // length)
-    parts, chosen = [], []
-    for number, recording in enumerate(read.recordings):
-        own = np.flatnonzero(windows.owner == number)
-        own = own[np.unique(np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int))]
-        first = np.minimum(np.round(windows.start_s[own] * rate).astype(int), len(recording.samples) - length)
-        cut = np.stack([recording.samples[start : start + length] for start in first])
-        parts.append(baselines.window_features(cut, rate, bands))
-        chosen.append(own)
-    rows = np.concatenate(chosen)
-    return {
-        name: Table(np.concatenate([part[name] for part in parts]), windows.case[rows], windows.label[rows])
-        for name in parts[0]
-    }

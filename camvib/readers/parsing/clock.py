@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camvib.readers._blocks import BLOCK, blocks
-from camvib.readers._channel import AMBIGUOUS, Rate, rate_between
-from camvib.readers._names import TIME_UNITS
+from camvib.readers.parsing.blocks import BLOCK, blocks
+from camvib.readers.parsing.channel import AMBIGUOUS, Rate, rate_between
+from camvib.readers.parsing.names import TIME_UNITS
 
 _PLAUSIBLE_HZ = (10.0, 200e3)  # vibration measurement; used only to choose between s, ms and µs
 _SINCE_1970 = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # up to twice as much: the years 2001 to 2033

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import NotATimeSeries
-from camvib.readers._blocks import BLOCK, blocks
-from camvib.readers._channel import Channel, Rate, stated_rate
-from camvib.readers._clock import is_running_number, looks_like_clock, read_clock
-from camvib.readers._names import TIME_UNITS, is_frequency, is_index, is_time, known_unit, rate_in, split_name
+from camvib.readers.parsing.blocks import BLOCK, blocks
+from camvib.readers.parsing.channel import Channel, Rate, stated_rate
+from camvib.readers.parsing.clock import is_running_number, looks_like_clock, read_clock
+from camvib.readers.parsing.names import TIME_UNITS, is_frequency, is_index, is_time, known_unit, rate_in, split_name
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from camvib.readers._channel import Rate, rate_from_printed_step, stated_rate
-from camvib.readers._names import known_unit
+from camvib.readers.parsing.channel import Rate, rate_from_printed_step, stated_rate
+from camvib.readers.parsing.names import known_unit
 
 _NUMBER = r"([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)"
 _RATE_LINE = re.compile(

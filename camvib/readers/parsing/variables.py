@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from camvib.errors import NotATimeSeries
-from camvib.readers._channel import Channel, Rate, stated_rate
-from camvib.readers._clock import looks_like_clock
-from camvib.readers._names import is_time, known_unit, rate_in, split_name
-from camvib.readers._table import Column, array_columns, table_channels
-from camvib.readers._text import parse_date
+from camvib.readers.parsing.channel import Channel, Rate, stated_rate
+from camvib.readers.parsing.clock import looks_like_clock
+from camvib.readers.parsing.names import is_time, known_unit, rate_in, split_name
+from camvib.readers.parsing.table import Column, array_columns, table_channels
+from camvib.readers.parsing.text import parse_date
 
 _PARTS = re.compile(r"[./]")
 UNIT_KEYS = ("unit", "units")

@@ -1,8 +1,8 @@
-"""Which strokes made it a 7: the class maps of `camvib.models` on handwritten digits.
+"""Which strokes made it a 7: the class maps of `camvib.networks` on handwritten digits.
 
 The order is that of the lecture on class activation maps [1]_: a network with a fully connected layer
 that cannot say where, global average pooling, and the map written naively, better and exactly [2]_.
-``python -m camvib.examples.digits --out DIR`` trains on scikit-learn's bundled digits (8×8, 1797 of
+``python docs/tutorial/digits/digits.py --out DIR`` trains on scikit-learn's bundled digits (8×8, 1797 of
 them), or with ``--mnist DIR`` on MNIST's own files, prints what it finds and draws three pictures.
 
 References
@@ -30,13 +30,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from camvib.cam import contrast
+from camvib.diagnosis.contrast import contrast
 from camvib.errors import CamvibError
-from camvib.examples.digit_images import SIZE, Digits, load_bundled, load_mnist
-from camvib.models import CnnFc, GapCnn, Output
+from camvib.images.axes import Axes
+from camvib.networks.cnn_fc import CnnFc
+from camvib.networks.gap_cnn import GapCnn
+from camvib.networks.output import Output
 from camvib.records import ActivationMap
 from camvib.settings import ModelSettings, TrainingSettings
-from camvib.spectrograms import Axes
+from digit_images import SIZE, Digits, load_bundled, load_mnist
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Plot
@@ -74,7 +76,7 @@ class Reader:
 def fit(network: nn.Module, digits: Digits, training: TrainingSettings, title: str) -> Reader:
     """Train on whole images, without augmentation: the lecture's setting, in as few lines as it takes.
 
-    `camvib.training` is for recordings: groups, early stopping, resume and waveform augmentation.
+    `camvib.learning.train` is for recordings: groups, early stopping, resume and waveform augmentation.
     """
     reader = Reader(network, digits.images.mean(), digits.images.std())
     optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
@@ -325,7 +327,7 @@ def report(figures: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the example from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m camvib.examples.digits", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python docs/tutorial/digits/digits.py", description=__doc__.split("\n")[0])
     parser.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST's four IDX files, packed or not")
     parser.add_argument("--out", type=Path, default=Path("digits"), metavar="DIR", help="folder of the pictures")
     parser.add_argument("--epochs", type=int, metavar="N", help="6 for the bundled digits, 1 for MNIST")

@@ -6,15 +6,39 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Verdict = Literal["healthy", "fault", "unknown", "refused"]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a person declares about input that files or tables do not say, or say wrongly.
+
+    Attributes
+    ----------
+    channel, unit, sampling_rate_hz : optional
+        For files that do not say it themselves.
+    resample_hz : float, optional
+        Bring every recording to this rate, with an anti-alias filter.
+    group_column : str, optional
+        Column of labels.csv to split by instead of ``group``.
+    extra_columns : bool
+        Accept columns in labels.csv that camvib does not know.
+    """
+
+    channel: str | None = None
+    unit: str | None = None
+    sampling_rate_hz: float | None = None
+    resample_hz: float | None = None
+    group_column: str | None = None
+    extra_columns: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +213,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that `camvib.quality` noticed about a signal.
+    """One thing that `camvib.recordings.quality` noticed about a signal.
 
     `refuse` says that no verdict may be given on this signal.
     """
@@ -254,3 +278,17 @@ class Evidence:
     spectrum_hz: NDArray[np.floating]
     spectrum_db: NDArray[np.floating]
     change: ChangeMap | None = None
+
+
+def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """JSON contract of ``camvib diagnose``, one recording."""
+    record = asdict(diagnosis)
+    keys = ("recording", "asset", "verdict", "label", "probabilities", "reason", "remedy")
+    more = ("recording_id", "channel", "start_s", "duration_s", "sampling_rate_hz", "unit", "reference", "model")
+    return {
+        **{key: record[key] for key in keys},
+        "regions": [dict(region) for region in record["regions"]],
+        **{key: record[key] for key in more},
+        "findings": [finding["message"] for finding in record["findings"]],
+        "warnings": list(record["warnings"]),
+    }

@@ -6,6 +6,7 @@ The rule was written down in docs/log.md before its first figure was seen.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 from tqdm import tqdm
 
 from camvib.errors import CamvibError, LabelsError
@@ -24,6 +24,7 @@ from camvib.learning.candidates import Candidate
 from camvib.learning.data import TrainingData
 from camvib.learning.fits import Fitted, fit
 from camvib.learning.loop import OnEpoch
+from camvib.learning.scores import classification_figures
 from camvib.learning.windows import Rows, Windows, make_windows, recording_means, settle_window
 from camvib.networks import network_class
 
@@ -63,7 +64,8 @@ class WindowCache:
 
     def __init__(self, data: TrainingData, progress: bool = True) -> None:
         self.data, self.progress = data, progress
-        self._key, self._windows = "", None
+        self._key = ""
+        self._windows: Windows | None = None
 
     def settled(self, candidate: Candidate) -> Candidate:
         """Set the window's length by what the recordings allow."""
@@ -136,7 +138,7 @@ def compare(
                 raise
             continue
         recordings, values = np.concatenate(held), np.concatenate(logits)
-        found.append(Compared(candidate, recordings, values, macro_f1(data, recordings, values)))
+        found.append(Compared(candidate, recordings, values, _macro_f1(candidate, data, recordings, values)))
     bar.close()
     return found
 
@@ -164,8 +166,6 @@ class _Memory:
     @staticmethod
     def _key(candidate: Candidate, fold: Fold, data: TrainingData) -> str:
         sides = [[data.recordings[i].id for i in side] for side in fold]
-        import hashlib
-
         text = json.dumps([candidate.settings.model_dump_json(), data.digest, data.classes, sides])
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -182,16 +182,10 @@ class _Memory:
             draft.replace(self.path)
 
 
-def macro_f1(data: TrainingData, recordings: Rows, logits: NDArray[np.floating]) -> float:
-    """Macro-F1 over the labels that were held out; of sets of faults, over the sets."""
-    truth = [data.labels[i] for i in recordings]
-    guess = labels_of(data, logits)
-    return float(f1_score(truth, guess, labels=sorted(set(truth)), average="macro", zero_division=0))
-
-
-def labels_of(data: TrainingData, logits: NDArray[np.floating]) -> list[str]:
-    """Label of each row of logits."""
-    return [data.classes[k] for k in logits.argmax(axis=1)]
+def _macro_f1(candidate: Candidate, data: TrainingData, recordings: Rows, logits: NDArray[np.floating]) -> float:
+    labels = [data.labels[i] for i in recordings]
+    multilabel = candidate.settings.model.head == "sigmoid"
+    return float(classification_figures(labels, logits, data.classes, multilabel=multilabel)["macro_f1"])
 
 
 def voters(compared: Sequence[Compared]) -> list[Compared]:

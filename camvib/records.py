@@ -66,6 +66,8 @@ class Recording:
         What was done to the samples on purpose (scaling, resampling), in order.
     warnings : tuple of str
         What the reader noticed.
+    shaft_hz : float or None
+        Speed of the shaft during the recording, where labels.csv names it.
     """
 
     samples: NDArray[np.floating]
@@ -79,6 +81,7 @@ class Recording:
     recorded_at: datetime | None = None
     history: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    shaft_hz: float | None = None
 
     @property
     def duration_s(self) -> float:

@@ -40,9 +40,9 @@ class _Settings(BaseModel):
 class ImageSettings(_Settings):
     """How a window becomes an image; `camvib.images` has one file for each `kind`.
 
-    `window_s` None takes the shortest training recording, at most 4 s; `fft_s` None the share `fft_share` of the window;
-    `high_hz` None 0.45 of the sampling rate, or what an envelope reaches. `floor_db` is relative to the window's mean
-    square. `keep_level` False removes each window's mean level, so that gain cannot be learned.
+    `window_s` None takes the shortest training recording, at most 4 s; `fft_s` None the share `fft_share` of the
+    window; `high_hz` None 0.45 of the sampling rate, or what an envelope reaches. `floor_db` is relative to the
+    window's mean square. `keep_level` False removes each window's mean level, so that gain cannot be learned.
 
     `frequency_axis` ``log`` is linear up to a twelfth of the top and logarithmic above, ``geometric`` logarithmic from
     `low_hz` on. `layers` says how the carrier bands of an envelope become one image. `whiten` removes each column's
@@ -99,9 +99,10 @@ class TwinSettings(_Settings):
     `start` is ``shipped``, the network that comes with camvib, or ``nothing``. `source` is where further examples of
     changes come from: ``simulated`` twins beside the recordings, ``synthetic`` changes made on healthy recordings,
     ``none``, which leaves the change network as it was shipped, or ``auto``: simulated where there are any, else none
-    from a shipped start and synthetic from nothing. `epochs` are those of the change network, `class_epochs` those of the
-    class maps. `healthy_share` of faulty recordings are shown as their healthy twin; `row_shift` rows an image may move;
-    `hum_share` and `class_hum_share` of images carry mains hum; `cell_weight` is that of single cells' votes in the loss.
+    from a shipped start and synthetic from nothing. `epochs` are those of the change network, `class_epochs` those of
+    the class maps. `healthy_share` of faulty recordings are shown as their healthy twin; `row_shift` rows an image may
+    move; `hum_share` and `class_hum_share` of images carry mains hum; `cell_weight` is that of single cells' votes in
+    the loss.
     """
 
     start: Literal["shipped", "nothing"] = "shipped"
@@ -119,11 +120,11 @@ class TwinSettings(_Settings):
 class AugmentationSettings(_Settings):
     """Changes to a training image that leave its physics as it is.
 
-    `time_shift` is circular. `mask_fraction` is the greatest share of rows, and of columns, that is hidden. `tilt_db` is
-    the spread of a random smooth gain over frequency, `floor_db` the range of a random noise floor below the image's top:
-    for few machines, whose paths to the sensor would be learned instead of the fault. `gain_db` counts where the level is
-    kept. `speed_jitter` is the greatest relative stretch of a linear frequency axis: bearings slip, and a nominal speed is
-    not the true one. `some_layers` takes a random choice of an envelope's carrier bands.
+    `time_shift` is circular. `mask_fraction` is the greatest share of rows, and of columns, that is hidden. `tilt_db`
+    is the spread of a random smooth gain over frequency, `floor_db` the range of a random noise floor below the image's
+    top: for few machines, whose paths to the sensor would be learned instead of the fault. `gain_db` counts where the
+    level is kept. `speed_jitter` is the greatest relative stretch of a linear frequency axis: bearings slip, and a
+    nominal speed is not the true one. `some_layers` takes a random choice of an envelope's carrier bands.
     """
 
     gain_db: float = Field(6.0, ge=0)
@@ -139,9 +140,9 @@ class AugmentationSettings(_Settings):
 class TrainingSettings(_Settings):
     """How the network is fitted.
 
-    `overlap` is that of training windows. `patience` None trains all epochs. `steps` is the least number of steps in all:
-    of few windows an epoch is longer than once through them. `sparsity` is the price on the mean absolute class map, which
-    rises from the middle of the training on. `minutes` is the time that a comparison of networks may take.
+    `overlap` is that of training windows. `patience` None trains all epochs. `steps` is the least number of steps in
+    all: of few windows an epoch is longer than once through them. `sparsity` is the price on the mean absolute class
+    map, which rises from the middle of the training on. `minutes` is the time that a comparison of networks may take.
     `test_fraction` 0 trains on all groups: figures are then those of the comparison.
     """
 
@@ -177,7 +178,7 @@ class DiagnosisSettings(_Settings):
 
 
 def _by_present_names(given: dict[str, Any]) -> dict[str, Any]:
-    """Take files and model folders of camvib 0.1.0: the image was called spectrogram, and the widths were the twin's."""
+    """Take files and model folders of camvib 0.1.0: the image was spectrogram, and the widths were the twin's."""
     given = dict(given)
     if "spectrogram" in given:
         if "image" in given:

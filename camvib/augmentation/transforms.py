@@ -1,8 +1,8 @@
 """Changes to training images that a fault does not depend on.
 
-The moment a window starts, the path from the fault to the sensor (a smooth gain over frequency), the sensor's noise floor,
-the carrier band that rings, a slip of the speed, hidden stretches of time and frequency. docs/log.md says what each did on
-measured recordings.
+The moment a window starts, the path from the fault to the sensor (a smooth gain over frequency), the sensor's noise
+floor, the carrier band that rings, a slip of the speed, hidden stretches of time and frequency. docs/log.md says what
+each did on measured recordings.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Waveform → spectrograms of its envelopes in carrier bands: for bearings and whatever else strikes.
 
-Impacts ring a resonance whose place says nothing about the fault, while the rate at which they repeat does. Each carrier
-band gives one layer. Bands are cut out by complex filters, which are convolutions: the same in training, in serving and in
-an exported file.
+Impacts ring a resonance whose place says nothing about the fault, while the rate at which they repeat does. Each
+carrier band gives one layer. Bands are cut out by complex filters, which are convolutions: the same in training, in
+serving and in an exported file.
 
 References
 ----------
-.. [1] R. B. Randall, J. Antoni. Rolling element bearing diagnostics: a tutorial. Mechanical Systems and Signal Processing
+.. [1] R. B. Randall, J. Antoni. Rolling element bearing diagnostics: a tutorial. Mechanical Systems and Signal
+Processing
    25(2), 2011, section 5 (squared envelope spectrum).
 """
 
@@ -71,7 +72,9 @@ class EnvelopeLayer(ImageLayer):
         top = min(settings.high_hz or TOP_HZ, width / 2)
         step = max(1, int(sampling_rate_hz / (2.4 * top)))
         # In two steps: to a rate that still holds the band's squared magnitude, then to the envelope's own.
-        self.first = max(d for d in range(1, step + 1) if step % d == 0 and (d == 1 or sampling_rate_hz / d > 2.5 * width))
+        self.first = max(
+            d for d in range(1, step + 1) if step % d == 0 and (d == 1 or sampling_rate_hz / d > 2.5 * width)
+        )
         self.second = step // self.first
         self.register_buffer("carriers", torch.from_numpy(_carriers(self.bands, sampling_rate_hz)), persistent=False)
         smoother = _low_pass(1.1 * top, 0.2 * top, sampling_rate_hz / self.first)

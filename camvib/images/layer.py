@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Protocol, cast
 
 import numpy as np
@@ -21,6 +22,8 @@ class ImageLayer(nn.Module):
     Attributes
     ----------
     settings : ImageSettings
+    sampling_rate_hz : float
+        Of the waveform.
     n : int
         Samples of a window.
     n_fft : int
@@ -32,6 +35,7 @@ class ImageLayer(nn.Module):
     """
 
     settings: ImageSettings
+    sampling_rate_hz: float
     n: int
     n_fft: int
     axes: Axes
@@ -69,13 +73,7 @@ def make_layer(settings: ImageSettings, sampling_rate_hz: float) -> ImageLayer:
         There is no image of that kind, or the settings do not fit the rate.
     """
     name = f"{__package__}.{settings.kind}"
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        module = None
-    if not hasattr(module, "LAYER"):
+    if importlib.util.find_spec(name) is None or not hasattr(module := importlib.import_module(name), "LAYER"):
         raise SettingsError(
             f"image.kind is {settings.kind!r}, and there is no such image", "Use spectrogram or envelope"
         )

@@ -1,7 +1,7 @@
 """What is worth a try on a folder: images and networks that fit the rate, the groups, the baselines, the shaft speed.
 
-The list comes from docs/log.md. Which of them is taken is told by the training groups alone, see `camvib.learning.choice`;
-the name of a data set decides nothing.
+The list comes from docs/log.md. Which of them is taken is told by the training groups alone, see
+`camvib.learning.choice`; the name of a data set decides nothing.
 """
 
 from __future__ import annotations
@@ -130,9 +130,14 @@ def _envelopes(data: TrainingData, settings: Settings) -> list[Candidate]:
     base = {"kind": "envelope", "window_s": 2.0, "fft_s": 1.0, "rows": 256, "columns": 8, "whiten": 41}
 
     def one(
-        image: str, network: str, of_image: dict[str, Any], name: str, training: dict[str, Any], changes: dict[str, Any],
+        image: str,
+        network: str,
+        of_image: dict[str, Any],
+        name: str,
+        training: dict[str, Any],
+        changes: dict[str, Any],
         **model: Any,
-    ) -> Candidate:  # fmt: skip
+    ) -> Candidate:
         over = {**training, "overlap": 0.5}
         return Candidate(image, network, _with(settings, {**base, **of_image}, name, over, changes, **model))
 
@@ -158,7 +163,8 @@ def _envelopes(data: TrainingData, settings: Settings) -> list[Candidate]:
     return [
         *found,
         one("envelope, mean of bands", "row_linear, images as they are", mean, "row_linear", _NARROW, plain),
-        one("envelope, mean of bands", "place_cnn", mean, "place_cnn", _PLACE, _PLACE_CHANGES, channels=_PLACE_CHANNELS),
+        one("envelope, mean of bands", "place_cnn", mean, "place_cnn", _PLACE, _PLACE_CHANGES,
+            channels=_PLACE_CHANNELS),
         one("envelope, largest of bands", "place_cnn", largest, "place_cnn", _PLACE, _PLACE_CHANGES,
             channels=_PLACE_CHANNELS),
         one("envelope, mean of bands", "place_cnn, one row at a time", mean, "place_cnn", _PLACE, _PLACE_CHANGES,
@@ -173,7 +179,7 @@ def _with(
     augmentation = settings.training.augmentation.model_copy(update=changes)
     # What the user set for all images stays: the band and the length of a window.
     user = settings.image.model_dump(exclude_unset=True)
-    kept = {name: user[name] for name in ("low_hz", "high_hz", "window_s") if name in user}
+    kept: dict[str, Any] = {name: user[name] for name in ("low_hz", "high_hz", "window_s") if name in user}
     if network == "place_cnn":
         model = {"channels": _PLACE_CHANNELS, **model}
     return settings.with_(

@@ -71,9 +71,7 @@ def train_twin(
             change = twin(twin_channels(sample.image, sample.baseline, sample.spread))
         return twin_loss(change, sample.difference, _twin_weight(sample.difference) if simulated else None)
 
-    run_epochs(
-        twin, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="change"
-    )
+    run_epochs(twin, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="change")
     return twin
 
 
@@ -120,9 +118,7 @@ def train_classes(
             value = value + settings.cell_weight * cell_loss(output.shares, known)
         return value
 
-    run_epochs(
-        classes, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="class"
-    )
+    run_epochs(classes, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="class")
     return network.eval()
 
 

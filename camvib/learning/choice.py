@@ -118,7 +118,9 @@ def compare(
     known = _Memory(memory)
     begun = time.monotonic()
     found = []
-    bar = tqdm(total=len(candidates) * len(folds), desc="compare", unit="fit", disable=not progress, delay=2, leave=False)
+    bar = tqdm(
+        total=len(candidates) * len(folds), desc="compare", unit="fit", disable=not progress, delay=2, leave=False
+    )
     for number, candidate in enumerate(candidates):
         if number and time.monotonic() - begun > 60 * minutes:
             break

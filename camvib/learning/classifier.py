@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from camvib.augmentation.transforms import augmented
 from camvib.learning.data import TrainingData
-from camvib.learning.loop import OnEpoch, Step, equally_often, run_epochs
 from camvib.learning.fits import Answers
+from camvib.learning.loop import OnEpoch, Step, equally_often, run_epochs
 from camvib.learning.windows import Rows, Windows
 from camvib.model.diagnoser import Diagnoser
 from camvib.settings import Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from camvib.errors import CamvibError, LabelsError
 from camvib.images.spectrogram import window_length_s
-from camvib.records import Declared, Recording
 from camvib.recordings import catalog
 from camvib.recordings.entries import Entry
 from camvib.recordings.folder import LabelledSet
@@ -22,6 +21,7 @@ from camvib.recordings.labels import HEALTHY_WORDS
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
 from camvib.recordings.shaft_speed import shaft_speeds_hz
+from camvib.records import Declared, Recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,9 @@ class TrainingData:
     def files(self) -> list[str]:
         """File of each recording, as labels.csv names it."""
         return [
-            entry.file.relative_to(self.folder).as_posix() if entry.file.is_relative_to(self.folder) else entry.file.name
+            entry.file.relative_to(self.folder).as_posix()
+            if entry.file.is_relative_to(self.folder)
+            else entry.file.name
             for entry in self.entries
         ]
 
@@ -268,20 +270,7 @@ def _healthy_class(classes: tuple[str, ...], wanted: str | None, multilabel: boo
         return ""  # healthy is the absence of every fault
     if wanted is not None and wanted not in classes:
         raise LabelsError(
-            f"the healthy class {wanted!r} is not among the labels {', '.join(classes)}", "Name one of them with --healthy"
+            f"the healthy class {wanted!r} is not among the labels {', '.join(classes)}",
+            "Name one of them with --healthy",
         )
     return wanted or next((c for c in classes if c.lower() in HEALTHY_WORDS), "")
-
-
-def without_recordings(data: TrainingData, left_out: dict[int, str]) -> TrainingData:
-    """Leave recordings out, each for its reason."""
-    kept = [i for i in range(len(data)) if i not in left_out]
-    lists = {name: [getattr(data, name)[i] for i in kept] for name in ("labels", "groups", "entries", "recordings")}
-    files = data.files
-    return replace(
-        data,
-        targets=data.targets[kept],
-        shaft_hz=None if data.shaft_hz is None else data.shaft_hz[kept],
-        left_out=data.left_out + [{"file": files[i], "reason": reason} for i, reason in left_out.items()],
-        **lists,
-    )

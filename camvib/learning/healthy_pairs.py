@@ -89,11 +89,11 @@ class HealthyPairs:
 
     def baseline(self, recording: int, draw: int = 0) -> Baseline:
         """Baseline of a recording's asset, from other recordings; of all assets together where it is alone."""
-        rng = np.random.default_rng([draw, recording])
+        rng, identity = np.random.default_rng([draw, recording]), self.data.recordings[recording].id
         if recording in self.alone:
-            others = [images for one, images in self.pool.images_db.items() if one != self.data.recordings[recording].id]
+            others = [images for one, images in self.pool.images_db.items() if one != identity]
             return Baseline.of(np.concatenate(others), max(MIN_RECORDINGS, len(others)))
-        return self.pool.draw(self.data.assets[recording], self.data.recordings[recording].id, rng)
+        return self.pool.draw(self.data.assets[recording], identity, rng)
 
     def baselines(self, recordings: Rows, draw: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and spread for recordings, one each, (n, rows)."""

@@ -95,7 +95,8 @@ class _Epochs(pl.LightningModule):
         self.validate_network, self.patience, self.on_epoch, self.name = validate, patience, on_epoch, name
         self.batch_size = min(settings.batch_size, length)
         self.steps = max(1, length // self.batch_size)
-        self.rows, self.total = np.arange(0), 0.0
+        self.rows: NDArray[np.integer] = np.arange(0)
+        self.total = 0.0
         self.best: dict[str, Any] = {}
 
     def on_train_epoch_start(self) -> None:

@@ -221,7 +221,5 @@ def plan_splits(
             labels, groups, test_fraction=validation_fraction, validation_fraction=validation_fraction, seed=seed
         )
         return Plan((), Split(np.sort(np.concatenate([train, validation])), held, none))
-    split = group_split(
-        labels, groups, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed
-    )
+    split = group_split(labels, groups, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed)
     return Plan((split,), split)

@@ -1,16 +1,14 @@
 """A labelled folder → a run folder with a trained model and its figures on unseen groups.
 
-Knows neither Prefect nor MLflow. Called again on the same folder with the same settings and data, it goes on where it was
-stopped, or returns what is there.
+Knows neither Prefect nor MLflow. Called again on the same folder with the same settings and data, it goes on where it
+was stopped, or returns what is there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +30,8 @@ from camvib.learning.run_folder import (
     History,
     TrainingResult,
     describe_run,
-    finished,
     fingerprint_of,
+    finished,
 )
 from camvib.learning.scores import classification_figures
 from camvib.learning.splits import Plan, Split, grouped_folds, plan_splits
@@ -68,8 +66,8 @@ def train(
 ) -> TrainingResult:
     """Train on a labelled folder and measure on groups held out of it.
 
-    Images and networks that fit the data are compared within the training groups alone; those that chance cannot tell apart
-    vote as one model. The figures are of groups that took no part in it.
+    Images and networks that fit the data are compared within the training groups alone; those that chance cannot tell
+    apart vote as one model. The figures are of groups that took no part in it.
 
     Parameters
     ----------
@@ -132,10 +130,10 @@ class _Judged:
     logits: NDArray[np.floating]
 
     @classmethod
-    def within(cls, chosen: Sequence[Compared]) -> _Judged:
+    def within(cls, chosen: _Choice) -> _Judged:
         """Of the comparison itself: optimistic by the choice, and said to be so."""
         best = chosen[0]
-        logits = np.mean([one.logits for one in chosen], axis=0)
+        logits = np.mean([one.logits for one in chosen.voting], axis=0)
         return cls(np.array([], np.int64), best.recordings, logits)
 
 
@@ -262,9 +260,6 @@ class _Choice:
     def __getitem__(self, number: int) -> Compared:
         return self.voting[number]
 
-    def __iter__(self) -> Any:
-        return iter(self.voting)
-
 
 def _plan(data: TrainingData, settings: Settings) -> Plan:
     training = settings.training
@@ -309,28 +304,24 @@ def _calibrated(
 ) -> calibration.Calibration:
     """Temperature of the vote, and the distance beyond which a recording is unlike any known."""
     multilabel = choice[0].candidate.settings.model.head == "sigmoid"
-    embedding, entry = [], np.array([], np.int64)
-    for one, windows in fitted:
-        entry = windows.entry[windows.rows(np.concatenate([split.train, split.validation]))]
-        embedding.append(one.answers(windows.rows(np.concatenate([split.train, split.validation]))).embedding)
-    alike = [len(values) == len(embedding[0]) for values in embedding]
-    joined = np.concatenate(embedding, axis=1) if all(alike) else embedding[0]
+    first, windows = fitted[0]  # a committee's embedding is its first member's
+    rows = windows.rows(np.concatenate([split.train, split.validation]))
+    entry, embedding = windows.entry[rows], first.answers(rows).embedding
     held = np.isin(entry, split.validation)
-    known = calibration.known_classes(joined[~held], data.label_index[entry[~held]])
-    if held.any():
-        limit = calibration.unknown_limit(known.distance(joined[held]))
-    else:
-        limit = calibration.unknown_limit(_left_out_distances(joined, data, entry))
+    known = calibration.known_classes(embedding[~held], data.label_index[entry[~held]])
+    far = known.distance(embedding[held]) if held.any() else _left_out_distances(embedding, data, entry)
+    limit = calibration.unknown_limit(far)
     single = len(fitted) == 1
-    logits = np.mean([c.logits / (1.0 if single else t) for c, t in zip(choice, temperatures, strict=True)], axis=0)
+    logits = np.mean(
+        [c.logits / (1.0 if single else t) for c, t in zip(choice.voting, temperatures, strict=True)], axis=0
+    )
     if multilabel:
         temperature = 1.0
     elif len(choice[0].recordings):
         temperature = calibration.fit_temperature(logits, _targets(data, choice[0].recordings))
     elif held.any():
-        rows = fitted[0][1].rows(split.validation)
-        answers = fitted[0][0].answers(rows)
-        means = recording_means(answers.logits, fitted[0][1].entry[rows])
+        rows = windows.rows(split.validation)
+        means = recording_means(first.answers(rows).logits, windows.entry[rows])
         temperature = calibration.fit_temperature(means[1], _targets(data, means[0]))
     else:
         temperature = 1.0
@@ -374,7 +365,7 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
         "test_groups": held,
         "test_recordings": len(recordings),
         "measured_on": _measured_on(plan),
-        "network": " + ".join(dict.fromkeys(one.candidate.network for one in choice)),
+        "network": " + ".join(dict.fromkeys(one.candidate.network for one in choice.voting)),
         "image": first.image,
         "compared": [one.describe() for one in choice.compared if len(one.recordings)],
         "voting": len(choice.voting),

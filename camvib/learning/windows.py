@@ -15,6 +15,7 @@ from camvib.settings import ImageSettings, Settings
 
 MOST_WINDOWS = 16  # of one recording that overlap
 MOST_WINDOWS_IN_ALL = 4000
+MOST_OVERLAPPING = 1600  # in all: more of the same recordings teach little more
 _PART_OF_SHORTEST = 0.9  # a window of a little less can start elsewhere
 
 Rows = NDArray[np.int64]
@@ -72,7 +73,9 @@ def window_starts(samples: int, n: int, overlap: float, most: int) -> Rows:
     return np.linspace(0, last, count).round().astype(np.int64) if count > 1 else np.zeros(1, np.int64)
 
 
-def make_windows(data: TrainingData, settings: Settings, *, overlap: float | None = None, progress: bool = True) -> Windows:
+def make_windows(
+    data: TrainingData, settings: Settings, *, overlap: float | None = None, progress: bool = True
+) -> Windows:
     """Make the images of all recordings.
 
     Parameters
@@ -86,8 +89,8 @@ def make_windows(data: TrainingData, settings: Settings, *, overlap: float | Non
     """
     layer = make_layer(settings.image, data.sampling_rate_hz).eval()
     overlap = settings.training.overlap if overlap is None else overlap
-    most = max(1, MOST_WINDOWS_IN_ALL // len(data))
-    most = min(MOST_WINDOWS, most) if overlap else most
+    in_all = MOST_OVERLAPPING if overlap else MOST_WINDOWS_IN_ALL
+    most = min(MOST_WINDOWS if overlap else in_all, max(1, in_all // len(data)))
     stacks, entry = [], []
     name = f"{settings.image.kind} images"
     for i, recording in enumerate(tqdm(data.recordings, desc=name, disable=not progress, delay=2, leave=False)):

@@ -1,8 +1,8 @@
 """Several diagnosers that vote as one, with one map that still adds up.
 
-Where training groups cannot tell candidates apart, all of them vote: the logit of the committee is the mean of the members'
-calibrated logits, and its map the mean of their maps, each brought to the first member's axes in hertz and seconds with its
-sum kept. So ``mean(map) + bias = logit`` holds for the committee as it holds for each member.
+Where training groups cannot tell candidates apart, all of them vote: the logit of the committee is the mean of the
+members' calibrated logits, and its map the mean of their maps, each brought to the first member's axes in hertz and
+seconds with its sum kept. So ``mean(map) + bias = logit`` holds for the committee as it holds for each member.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class Committee(nn.Module):
         for one in members:
             alike = (one.n, one.settings.image.kind, one.needs_baseline)
             if alike != (first.n, first.settings.image.kind, first.needs_baseline):
+                kinds = [one.settings.image.kind, first.settings.image.kind]
                 raise ModelError(
-                    f"members see {one.settings.image.kind} of {one.n} and {first.settings.image.kind} of {first.n} samples",
+                    f"members see {kinds[0]} of {one.n} and {kinds[1]} of {first.n} samples",
                     "Let those vote together that see the same window in the same kind of image",
                 )
         self.members = nn.ModuleList(members)
@@ -80,8 +81,9 @@ class Committee(nn.Module):
     @property
     def bias(self) -> Tensor | None:
         """Mean of the members' biases; None where one of them has none."""
-        biases = [member.bias for member in self.members]
-        if any(bias is None for bias in biases):
+        found = [member.bias for member in self.members if isinstance(member, Diagnoser)]
+        biases = [bias for bias in found if bias is not None]
+        if len(biases) < len(found):
             return None
         return (torch.stack(biases) / self.temperatures[:, None]).mean(dim=0)
 
@@ -91,7 +93,9 @@ class Committee(nn.Module):
         outputs = [output for output, _ in answers]
         weights = [1 / (len(outputs) * temperature) for temperature in self.temperatures]
         logits = torch.stack([w * output.logits for w, output in zip(weights, outputs, strict=True)]).sum(dim=0)
-        edges = [self._edges(member, output.maps, beside.speed) for member, output in zip(self.members, outputs, strict=True)]
+        edges = [
+            self._edges(member, output.maps, beside.speed) for member, output in zip(self.members, outputs, strict=True)
+        ]
         columns = outputs[0].maps.shape[3]
         maps = torch.stack(
             [
@@ -99,7 +103,7 @@ class Committee(nn.Module):
                 for w, output, own in zip(weights, outputs, edges, strict=True)
             ]
         ).sum(dim=0)
-        return Output(logits, maps, torch.cat([o.embedding for o in outputs], dim=1), outputs[0].change), answers[0][1]
+        return Output(logits, maps, outputs[0].embedding, outputs[0].change), answers[0][1]
 
     @staticmethod
     def _edges(member: nn.Module, maps: Tensor, speed: Tensor | None) -> Tensor:

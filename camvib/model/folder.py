@@ -1,4 +1,4 @@
-"""The model folder: ``model.json`` (schema, classes, input, settings, figures) and ``weights.npz`` (arrays, no pickle)."""
+"""The model folder: ``model.json`` (schema, classes, input, settings, figures) and ``weights.npz`` (arrays)."""
 
 from __future__ import annotations
 
@@ -175,7 +175,9 @@ def _assemble(described: dict[str, Any], arrays: Arrays) -> Model:
         settings = Settings.model_validate(one["settings"])
         member = Diagnoser(len(classes), settings, given["sampling_rate_hz"])
         prefix = f"net/{number}/"
-        state = {name.removeprefix(prefix): torch.from_numpy(a) for name, a in arrays.items() if name.startswith(prefix)}
+        state = {
+            name.removeprefix(prefix): torch.from_numpy(a) for name, a in arrays.items() if name.startswith(prefix)
+        }
         member.load_state_dict(state)
         members.append(member.eval())
     temperatures = [float(one["temperature"]) for one in described["members"]]
@@ -203,9 +205,9 @@ def _check_finite(arrays: Arrays, positive: list[float]) -> None:
     for name, value in arrays.items():
         if value.dtype.kind not in "fiub" or not np.isfinite(value).all():
             raise ModelError(f"{WEIGHTS}: {name} holds values that are no finite numbers", _COPY_AGAIN)
-    for value in positive:
-        if math.isnan(value) or value <= 0:
-            raise ModelError(f"{DESCRIPTION}: a temperature or limit of {value:g}", _COPY_AGAIN)
+    for number in positive:
+        if math.isnan(number) or number <= 0:
+            raise ModelError(f"{DESCRIPTION}: a temperature or limit of {number:g}", _COPY_AGAIN)
 
 
 def _spec(given: dict[str, Any]) -> InputSpec:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from camvib.images.layer import layer_images
 from camvib.model.calibration import Calibration
 from camvib.model.committee import Committee
 from camvib.model.diagnoser import Beside, Diagnoser
+from camvib.networks.heads import probabilities
 from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
 
@@ -116,6 +118,12 @@ class Model:
         """Of the network, or of the committee's members."""
         return " + ".join(dict.fromkeys(member.settings.model.name for member in self.members))
 
+    def save(self, folder: Path) -> Path:
+        """Write the model folder, see `camvib.model.folder.save_model`."""
+        from camvib.model.folder import save_model
+
+        return save_model(self, folder)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of weights and description, 64 hexadecimal digits."""
@@ -189,10 +197,8 @@ class Model:
         with torch.inference_mode():
             for first in range(0, len(waveforms), batch_size):
                 rows = slice(first, first + batch_size)
-                beside = Beside(
-                    *(torch.from_numpy(value[rows]) for value in given) if given else (None, None),
-                    None if speeds is None else torch.from_numpy(np.array(speeds[rows])),
-                )
+                mean, spread = (torch.from_numpy(value[rows]) for value in given) if given else (None, None)
+                beside = Beside(mean, spread, None if speeds is None else torch.from_numpy(np.array(speeds[rows])))
                 output, image = self.diagnoser(torch.from_numpy(np.array(waveforms[rows], np.float32)), beside)
                 found: Any = [None if value is None else value.numpy() for value in (*output, image)]
                 parts.append(Prediction(*found))
@@ -215,7 +221,7 @@ class Model:
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
         """Calibrated probabilities, shape (classes,), of logits, shape (classes,)."""
         scaled = torch.from_numpy(np.asarray(logits, np.float64)) / self.calibration.temperature
-        return (scaled.sigmoid() if self.is_multilabel else scaled.softmax(dim=-1)).numpy()
+        return probabilities(scaled, self.settings.model.head).numpy()
 
     def what_to_show(self, label: str, logits: NDArray[np.floating]) -> tuple[str, str]:
         """Class and reference of the contrast that explains `label`.

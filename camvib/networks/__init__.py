@@ -28,7 +28,7 @@ def network_class(name: str) -> type[Network]:
         There is none of that name.
     """
     if name not in names():
-        raise SettingsError(f"there is no network {name!r}", f"Use one of {', '.join(names())}, or auto to compare them")
+        raise SettingsError(f"there is no network {name!r}", f"Use auto, or one of {', '.join(names())}")
     found: type[Network] = importlib.import_module(f"{__name__}.{name}").NETWORK
     return found
 

@@ -60,3 +60,8 @@ HEADS: dict[str, type[NaiveHead]] = {
     "softmax": SoftmaxHead,
     "sigmoid": Conv1x1Head,  # the same maps; each class is on or off by itself, see `probabilities`
 }
+
+
+def probabilities(logits: torch.Tensor, head: str) -> torch.Tensor:
+    """Class probabilities: softmax, or one sigmoid a class where faults may come together."""
+    return logits.sigmoid() if head == "sigmoid" else logits.softmax(dim=-1)

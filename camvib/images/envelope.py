@@ -116,7 +116,7 @@ class EnvelopeLayer(ImageLayer):
         smooth = smooth / smooth.mean(dim=1, keepdim=True).clamp_min(1e-30)
         if speed is not None:
             speed = speed.repeat_interleave(bands)
-        return self.spectrogram.layers_db(smooth, speed).unflatten(0, (len(waveform), bands))[:, :, 0]
+        return self.spectrogram.layers_db(smooth, speed).unflatten(0, (waveform.shape[0], bands))[:, :, 0]
 
 
 LAYER = EnvelopeLayer

@@ -18,10 +18,10 @@ USUAL_SAMPLES = 1024  # of slow signals a window is longer
 _LEAST_FFT = 16
 
 
-def _filter_bank(edges_hz: Tensor, bins_hz: Tensor) -> Tensor:
+def _filter_bank(edges_hz: Tensor, bins_hz: Tensor, step_hz: float) -> Tensor:
     """Triangles over the FFT bins, one a row, each of weight 1, none narrower than a bin: (..., rows, bins)."""
     centre = (edges_hz[..., 1:] + edges_hz[..., :-1]) / 2
-    half = torch.clamp_min(edges_hz[..., 1:] - edges_hz[..., :-1], float(bins_hz[1] - bins_hz[0]))[..., None]
+    half = torch.clamp_min(edges_hz[..., 1:] - edges_hz[..., :-1], step_hz)[..., None]
     weights = torch.clamp_min(1.0 - (bins_hz - centre[..., None]).abs() / half, 0.0)
     # A row above the last bin holds nothing; no division by its 0.
     return weights / weights.sum(dim=-1, keepdim=True).clamp_min(1e-12)
@@ -68,12 +68,13 @@ class SpectrogramLayer(ImageLayer):
         self.axes = Axes(edges_hz, np.linspace(0, self.n / sampling_rate_hz, settings.columns + 1))
         taper = torch.hann_window(self.n_fft, dtype=torch.float64)
         self.density = float(2.0 / (sampling_rate_hz * taper.square().sum()))  # one-sided power density
+        self.step_hz = sampling_rate_hz / self.n_fft
         bins = torch.from_numpy(np.fft.rfftfreq(self.n_fft, 1 / sampling_rate_hz))
         edges = torch.from_numpy(edges_hz)
         time_bank = torch.from_numpy(_time_bank(self.n, self.hop, frames, settings.columns))
         for name, value in (
             ("taper", taper),
-            ("bank", _filter_bank(edges, bins) * self.density),
+            ("bank", _filter_bank(edges, bins, self.step_hz) * self.density),
             ("time_bank", time_bank),
             ("edges", edges),
             ("bins", bins),
@@ -100,7 +101,7 @@ class SpectrogramLayer(ImageLayer):
         power = frames.real.square() + frames.imag.square()
         bank = self.bank
         if speed is not None and self.settings.at_shaft_speed:
-            bank = _filter_bank(self.edges * speed[:, None], self.bins) * self.density
+            bank = _filter_bank(self.edges * speed[:, None], self.bins, self.step_hz) * self.density
         image = torch.matmul(torch.matmul(bank, power), self.time_bank)
         floor = 10 ** (self.settings.floor_db / 10) / self.sampling_rate_hz
         image_db = 10 * torch.log10(image + floor) + 20 * torch.log10(scale)

@@ -110,7 +110,7 @@ class Committee(nn.Module):
         """Row edges of a member's maps, (batch, rows + 1), in Hz."""
         assert isinstance(member, Diagnoser)
         edges = torch.as_tensor(member.axes.pooled(maps.shape[2], 1).frequency_hz, dtype=maps.dtype, device=maps.device)
-        edges = edges.expand(len(maps), -1)
+        edges = edges.expand(maps.shape[0], -1)
         return edges * speed[:, None] if speed is not None and member.settings.image.at_shaft_speed else edges
 
 

@@ -64,7 +64,7 @@ class PlaceCnn(Network):
         powers = 2.0 ** torch.arange(self.waves, device=image.device, dtype=image.dtype)
         turns = 2 * torch.pi * powers[:, None] * place
         places = torch.cat([place[None], turns.sin(), turns.cos()])[None, :, :, None]
-        tiled = places.expand(len(image), -1, -1, image.shape[2])
+        tiled = places.expand(image.shape[0], -1, -1, image.shape[2])
         output: Output = self.head(self.features(torch.cat([image[:, None], tiled], dim=1)))
         return output
 

@@ -38,7 +38,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(fleet: Path) -> Path:
     out = fleet.parent / "run"
     settings = fleet.parent / "settings.toml"
-    settings.write_text("[training]\nepochs = 2\n[model]\nchannels = [4, 8]\n")
+    settings.write_text("[training]\nepochs = 2\n[model]\nname = \"gap_cnn\"\nchannels = [4, 8]\n")
     arguments = ["train", fleet, "--out", out, "--settings", settings, "--rig", "cantilever", "-q", "--no-tracking"]
     run(*arguments, "--json", fleet.parent / "train.json")
     return out

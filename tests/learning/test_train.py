@@ -15,6 +15,7 @@ from camvib.errors import LabelsError
 from camvib.learning.run_folder import TrainingResult
 from camvib.learning.train import train
 from camvib.model.folder import load_model
+from camvib.records import Declared
 from camvib.settings import Settings
 
 RATE = 512.0
@@ -41,7 +42,7 @@ def write_set(folder: Path, groups: int = 6, each: int = 4, seed: int = 0) -> Pa
 
 def settings(epochs: int = 4, **training: object) -> Settings:
     return Settings.model_validate(
-        {"training": {"epochs": epochs, "batch_size": 8, **training}, "model": {"channels": (8, 8, 8)}}
+        {"training": {"epochs": epochs, "batch_size": 8, **training}, "model": {"name": "gap_cnn", "channels": (8, 8, 8)}}
     )
 
 
@@ -127,7 +128,7 @@ def test_mixed_rates_are_refused_until_resampled(tmp_path: Path) -> None:
     with pytest.raises(LabelsError, match=r"sampling_rate_hz.*1024") as caught:
         train(data, tmp_path / "run", settings(1), progress=False)
     assert "--resample" in caught.value.remedy
-    assert train(data, tmp_path / "run", settings(1), resample_hz=RATE, progress=False).classes
+    assert train(data, tmp_path / "run", settings(1), declared=Declared(resample_hz=RATE), progress=False).classes
 
 
 def test_faults_that_come_together_get_a_probability_each(tmp_path: Path) -> None:

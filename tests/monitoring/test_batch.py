@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
     (folder / "rig.toml").write_text('[rig]\nname = "bench"\ntolerance = 0.1\n[modes]\n"gear mesh" = 120.0\n')
     settings = Settings.model_validate(
-        {"training": {"epochs": 20, "batch_size": 8}, "model": {"channels": (8, 16, 16)}}
+        {"training": {"epochs": 20, "batch_size": 8}, "model": {"name": "gap_cnn", "channels": (8, 16, 16)}}
     )
     return load_model(train(folder, folder.parent / "run", settings, progress=False).folder)
 

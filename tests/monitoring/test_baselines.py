@@ -204,7 +204,9 @@ def test_a_store_from_before_baselines_still_opens(model: Model, tmp_path: Path)
 
 
 def test_a_plain_model_learns_no_baseline(store: Store, tmp_path: Path) -> None:
-    settings = Settings.model_validate({"spectrogram": {"window_s": SECONDS}, "model": {"name": "gap_cnn", "channels": (4, 4)}})
+    settings = Settings.model_validate(
+        {"spectrogram": {"window_s": SECONDS}, "model": {"name": "gap_cnn", "channels": (4, 4)}}
+    )
     known = Calibration(1.0, np.zeros((1, 4)), np.eye(4), 1.0)
     spec = InputSpec(RATE, "m/s2", SECONDS, "a")
     plain = Model(Diagnoser(2, settings, RATE), ("healthy", "crack"), "healthy", spec, settings, known)

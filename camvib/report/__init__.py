@@ -1,5 +1,5 @@
 """Diagnoses as one offline HTML page."""
 
-from camvib.report.render import write_report
+from camvib.report.page import write_report
 
 __all__ = ["write_report"]

@@ -207,10 +207,14 @@ class ChangeTraining:
         Rows that an image and all that belongs to it move up or down, at most.
     hum_share : float
         Of images that carry mains hum, see `camvib.augmentation.mains_hum`.
+    line_share : float
+        Of images with lines that vanish, appear, swell or move, see `camvib.augmentation.lines`.
+    sensor_share : float
+        Of images seen by another sensor, see `camvib.augmentation.other_sensor`.
     cell_weight : float
         Of the votes of single cells in the loss of the class maps.
     bfloat16 : bool
-        Half the arithmetic's width, where it does no harm.
+        Half the arithmetic's width, where it does no harm and the processor has instructions for it.
     seed : int
     """
 
@@ -222,6 +226,8 @@ class ChangeTraining:
     healthy_share: float = 0.12
     row_shift: int = 4
     hum_share: float = 0.0
+    line_share: float = 0.0
+    sensor_share: float = 0.0
     cell_weight: float = 1.0
     bfloat16: bool = True
     seed: int = 0

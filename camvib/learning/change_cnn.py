@@ -21,7 +21,7 @@ from camvib.learning.healthy_pairs import change_data, healthy_only
 from camvib.learning.loop import AfterEpoch, OnEpoch, TwoStageHistory, run_epochs
 from camvib.learning.splits import Split
 from camvib.model.diagnoser import Diagnoser
-from camvib.networks.change_cnn import ChangeCnn, ChangeNetwork
+from camvib.networks.change_cnn import ChangeCnn, ChangeNetwork, ClassMaps
 from camvib.networks.twin import CHANGE_DB, UNIT_DB, Change, TwinNet, twin_channels
 from camvib.settings import ChangeTraining, Settings
 
@@ -34,11 +34,20 @@ def _twin_weight(difference: Tensor) -> Tensor:
     return torch.where(area > 0, (0.1 / (area + 0.01)).sqrt().clamp(0.7, 3.0), torch.ones_like(area))
 
 
+def _half_width(settings: ChangeTraining, device: torch.device) -> torch.autocast:
+    """Let products be computed in bfloat16; a processor without instructions for it would be ten times slower."""
+    able = device.type != "cpu" or any(
+        torch.cpu.get_capabilities().get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16")
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16 and able)
+
+
 def train_twin(
     data: ChangeData,
     settings: ChangeTraining = ChangeTraining(),
     on_epoch: AfterEpoch | None = None,
     checkpoints: Path | None = None,
+    start: TwinNet | None = None,
 ) -> TwinNet:
     """Train the twin: on simulated pairs where `data` has differences, else on synthetic changes.
 
@@ -51,16 +60,18 @@ def train_twin(
         Called after each epoch with its number, the network and the mean loss.
     checkpoints : Path, optional
         Folder that a training which was killed goes on from.
+    start : TwinNet, optional
+        Go on with this one, of the same widths, such as the one that ships with camvib.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    twin = TwinNet(settings.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    twin = (start or TwinNet(settings.widths)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     simulated = data.difference_db is not None
     draw = draw_sample if simulated else draw_synthetic_sample
 
     def loss(rows: NDArray[np.integer], device: torch.device) -> Tensor:
         sample = draw(data, rows, settings, rng).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+        with _half_width(settings, device):
             change = twin(twin_channels(sample.image, sample.baseline, sample.spread))
         return twin_loss(change, sample.difference, _twin_weight(sample.difference) if simulated else None)
 
@@ -75,6 +86,7 @@ def train_classes(
     on_epoch: AfterEpoch | None = None,
     checkpoints: Path | None = None,
     class_weights: Tensor | None = None,
+    start: ClassMaps | None = None,
 ) -> ChangeCnn:
     """Train class maps on a finished twin: from labels, and where it is known from the class of each cell's evidence.
 
@@ -85,24 +97,30 @@ def train_classes(
     settings, on_epoch, checkpoints
         See `train_twin`.
     class_weights : Tensor, shape (classes,), optional
+    start : ClassMaps, optional
+        Go on with these, of as many classes.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     changes = predicted_changes(twin, data, settings, rng)
     network = ChangeCnn(data.targets.shape[1], twin.widths, data.images_db.shape[1])
     network.twin = twin
+    network.classes = start or network.classes
     classes = network.classes.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(rows: NDArray[np.integer], device: torch.device) -> Tensor:
         place, roll = draw_move(settings, rng, changes.shape[2:])
         change = torch.from_numpy(np.roll(changes[rows][:, :, place], roll, axis=3).astype(np.float32)).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+        with _half_width(settings, device):
             output = classes(Change(change[:, 0], torch.ones_like(change[:, 0]), change[:, 1], change[:, 2]))
         weight = None if class_weights is None else class_weights.to(device)
         value = functional.cross_entropy(output.logits, torch.from_numpy(data.targets[rows]).to(device), weight)
         if settings.cell_weight and data.votes is not None:
             known = torch.from_numpy(np.roll(data.votes[rows][:, place], roll, axis=2)).to(device)
             value = value + settings.cell_weight * cell_loss(output.shares, known)
+        if output.presence is not None:
+            there = torch.from_numpy(data.targets[rows, 1:] > 0).to(device, output.presence.dtype)
+            value = value + functional.binary_cross_entropy_with_logits(output.presence, there)
         return value
 
     run_epochs(classes, len(data), settings, rng, loss, on_epoch, checkpoints)
@@ -116,7 +134,7 @@ def predicted_changes(
     found = np.empty((len(data), 3, *data.images_db.shape[1:]), np.float16)
     device = next(twin.parameters()).device
     twin.eval()
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+    with torch.inference_mode(), _half_width(settings, device):
         for first in range(0, len(data), 64):
             rows = slice(first, first + 64)
             image = data.images_db[rows].astype(np.float32)
@@ -147,7 +165,7 @@ def cell_loss(shares: Tensor, votes: Tensor) -> Tensor:
     return (entropy * enough).sum() / enough.sum().clamp_min(1)
 
 
-_TWIN_HUM, _CLASS_HUM = 0.1, 0.05
+_TWIN_HUM, _CLASS_HUM, _TWIN_LINES = 0.1, 0.05, 0.2
 
 
 def fit_change(
@@ -170,7 +188,8 @@ def fit_change(
         "seed": training.seed,
         "widths": settings.twin.widths,
     }
-    for_twin = ChangeTraining(epochs=settings.twin.epochs, hum_share=_TWIN_HUM, **common)  # type: ignore[arg-type]
+    shares = {"hum_share": _TWIN_HUM, "line_share": _TWIN_LINES}
+    for_twin = ChangeTraining(epochs=settings.twin.epochs, **shares, **common)  # type: ignore[arg-type]
     for_classes = replace(for_twin, epochs=settings.twin.class_epochs, hum_share=_CLASS_HUM)
     known = change_data(data, split.train, settings)
     checkpoints = out / "checkpoints" / fingerprint

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from camvib.augmentation.lines import ToneRows
 from camvib.augmentation.mains_hum import line_rows
 from camvib.augmentation.samples import ChangeData, HumLines
 from camvib.errors import LabelsError, SettingsError, SignalError
@@ -154,6 +155,7 @@ def change_data(data: TrainingData, recordings: NDArray[np.int64], settings: Set
         spreads_db=np.stack([np.stack([one.spread_db for one in draw])[place] for draw in drawn]),
         lines=HumLines(line_rows(layer), np.diff(layer.axes.frequency_hz)),
         votes=votes,
+        tones=ToneRows.of(layer),
     )
 
 

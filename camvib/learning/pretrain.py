@@ -1,85 +1,120 @@
 """Train the change network that ships with camvib: simulate, train, write weights and card.
 
-``python -m camvib.learning.pretrain --out FOLDER`` makes the committed weights again, from the seeds alone.
+``make pretrain`` makes the shipped weights again, from the seeds alone. Two rounds of the twin, the second on more
+recordings and from where the first ended; then the class maps on what the twin says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from camvib.change_training import ChangeTraining, HumLines, Sample, _move, _twin_weight, _with_hum
-from camvib.epochs import run_epochs
-from camvib.learning.pretraining_data import Simulated
-from camvib.lines import Pair, ToneRows, change_lines, other_sensor
-from camvib.twin import TwinNet, twin_channels, twin_loss
+from camvib.learning.change_cnn import train_classes, train_twin
+from camvib.learning.pretraining_data import Simulated, fleet, join, wide_fleet
+from camvib.networks.change_cnn import ChangeCnn, ClassMaps
+from camvib.networks.pretrained import write_pretrained
+from camvib.networks.twin import TwinNet
+from camvib.settings import ChangeTraining
+from camvib.simulation.faults import LABELS
 
-OnEpoch = Callable[[int, nn.Module, float], None]
+WIDTHS = (32, 64, 96)
 
 
 @dataclass(frozen=True)
-class Disturbance:
-    """Shares of the training images that carry lines, and that are seen by another sensor."""
+class Fleets:
+    """Which simulated recordings a round learns from, as pairs of a number and a seed.
 
-    lines: float = 0.25
-    sensor: float = 0.25
+    Attributes
+    ----------
+    single, double : tuple of (recordings, seed)
+        Fleets of the nominal beam's family, with one and with two faults a recording.
+    wide : tuple of (rigs, seed)
+        Ten recordings of each rig, see `camvib.simulation.wide_range`.
+    """
 
+    single: tuple[tuple[int, int], ...] = ()
+    double: tuple[tuple[int, int], ...] = ()
+    wide: tuple[tuple[int, int], ...] = ()
 
-def draw(
-    data: Simulated,
-    rows: NDArray[np.integer],
-    settings: ChangeTraining,
-    disturbance: Disturbance,
-    hum: HumLines,
-    tones: ToneRows,
-    rng: np.random.Generator,
-) -> Sample:
-    """Take recordings, some as their twin; move them, put lines and hum on some, see some by another sensor."""
-    which = rng.integers(len(data.baselines_db), size=len(rows))
-    as_twin = (rng.random(len(rows)) < settings.healthy_share) | (data.targets[rows, 0] == 1)
-    twin = data.healthy_db[rows].astype(np.float32)
-    image = np.where(as_twin[:, None, None], twin, data.images_db[rows].astype(np.float32))
-    difference = np.where(as_twin[:, None, None], 0, data.difference_db[rows]).astype(np.float32)
-    place, roll = _move(settings, rng, image.shape[1:])
-    image, twin, difference = (np.roll(v[:, place], roll, axis=2) for v in (image, twin, difference))
-    mean, spread = data.baselines_db[which, rows][:, place], data.spreads_db[which, rows][:, place]
-    for i in range(len(rows)):
-        pair = Pair(image[i], twin[i], difference[i], mean[i], spread[i])
-        if rng.random() < disturbance.sensor:
-            pair = other_sensor(pair, rng)
-        if rng.random() < disturbance.lines:
-            pair = change_lines(pair, tones, rng)
-        image[i], twin[i], difference[i], mean[i], spread[i] = pair
-    image, difference = _with_hum(image, difference, hum, settings, rng)
-    return Sample(*(torch.from_numpy(v) for v in (image, mean, spread, difference, data.targets[rows])))
+    def simulate(self, cache: Path | None) -> Simulated:
+        """All of them, one after the other; what `cache` holds is read from there."""
+        parts = [fleet(count, seed, cache=cache) for count, seed in self.single]
+        parts += [fleet(count, seed, faults=2, cache=cache) for count, seed in self.double]
+        parts += [wide_fleet(count, seed, cache=cache) for count, seed in self.wide]
+        return join(parts)
 
 
-def train_twin(
-    data: Simulated,
-    settings: ChangeTraining,
-    disturbance: Disturbance,
-    hum: HumLines,
-    tones: ToneRows,
-    *,
-    start: TwinNet | None = None,
-    on_epoch: OnEpoch | None = None,
-    checkpoints: Path | None = None,
-) -> TwinNet:
-    """Train the twin on simulated pairs, or go on with one."""
-    torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    twin = (start or TwinNet(settings.widths)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+_TWIN = ChangeTraining(
+    widths=WIDTHS, hum_share=0.1, line_share=0.25, sensor_share=0.25, bfloat16=False, epochs=6, learning_rate=4e-3
+)
+_CLASSES = ChangeTraining(epochs=8, hum_share=0.05, widths=WIDTHS, bfloat16=False)
 
-    def loss(rows: NDArray[np.integer], device: torch.device) -> Tensor:
-        sample = draw(data, rows, settings, disturbance, hum, tones, rng).to(device)
-        change = twin(twin_channels(sample.image, sample.baseline, sample.spread))
-        return twin_loss(change, sample.difference, _twin_weight(sample.difference))
 
-    run_epochs(twin, len(data), settings, rng, loss, on_epoch, checkpoints)
-    return twin
+@dataclass(frozen=True)
+class Recipe:
+    """How the shipped network is made.
+
+    Attributes
+    ----------
+    rounds : tuple of (Fleets, ChangeTraining)
+        Of the twin, each from where the one before ended.
+    class_fleets : Fleets
+    classes : ChangeTraining
+        Of the class maps and of the presence of each fault.
+    """
+
+    rounds: tuple[tuple[Fleets, ChangeTraining], ...] = (
+        (Fleets(((800, 101), (800, 102)), ((800, 301),), ((80, 501),)), _TWIN),
+    )
+    class_fleets: Fleets = field(default_factory=lambda: Fleets(((800, 101), (800, 102)), ((800, 301),)))
+    classes: ChangeTraining = _CLASSES
+
+
+def pretrain(recipe: Recipe, cache: Path | None, work: Path) -> ChangeCnn:
+    """Train it; a training that was killed goes on from the checkpoints in `work`.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    cache : Path, optional
+        Folder that keeps the simulated recordings.
+    work : Path
+        Folder for checkpoints.
+    """
+    torch.set_flush_denormal(True)
+    twin: TwinNet | None = None
+    for number, (fleets, settings) in enumerate(recipe.rounds):
+        data = fleets.simulate(cache).change_data()
+        twin = train_twin(data, settings, _told(f"twin {number}"), work / f"twin-{number}", twin)
+    assert twin is not None
+    torch.manual_seed(recipe.classes.seed)
+    maps = ClassMaps(len(LABELS))
+    maps.add_presence()
+    data = recipe.class_fleets.simulate(cache).change_data()
+    return train_classes(twin, data, recipe.classes, _told("class maps"), work / "classes", start=maps)
+
+
+def _told(stage: str) -> Any:
+    return lambda epoch, network, loss: print(f"{stage}: epoch {epoch + 1}, loss {loss:.4f}", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train and write the shipped network."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for change_cnn.npz and change_cnn.json")
+    parser.add_argument("--work", type=Path, default=Path(".camvib/pretrain"), help="recordings and checkpoints")
+    given = parser.parse_args(arguments)
+    recipe = Recipe()
+    network = pretrain(recipe, given.work / "recordings", given.work)
+    card = {"command": "make pretrain", "recipe": json.loads(json.dumps(asdict(recipe)))}
+    print(write_pretrained(given.out, network, LABELS, card))
+
+
+if __name__ == "__main__":
+    main()

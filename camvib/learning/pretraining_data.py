@@ -10,15 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from camvib.baseline import leave_one_out
+from camvib.augmentation.lines import ToneRows
+from camvib.augmentation.mains_hum import line_rows
+from camvib.augmentation.samples import ChangeData, HumLines
+from camvib.images.baseline import leave_one_out
+from camvib.images.difference import smooth_difference
+from camvib.images.spectrogram import SpectrogramLayer
 from camvib.settings import SpectrogramSettings
 from camvib.simulation.faults import LABELS
 from camvib.simulation.fleet import Batch, FleetPlan, simulate_batch
 from camvib.simulation.twins import evidence_mask, noise_floor
 from camvib.simulation.wide_range import draw_rig
-from camvib.spectrograms import SpectrogramLayer
 
 BASELINE_DRAWS = 3
+IMAGE, RATE_HZ = SpectrogramSettings(window_s=4.0), 4096.0  # of the nominal beam's recordings
 _OF_DRAWS = ("baselines_db", "spreads_db")
 
 
@@ -58,11 +63,26 @@ class Simulated:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def change_data(self) -> ChangeData:
+        """The same arrays, not copies, as `camvib.learning.change_cnn` takes them."""
+        layer = SpectrogramLayer(IMAGE, RATE_HZ)
+        return ChangeData(
+            self.images_db,
+            self.healthy_db,
+            self.difference_db,
+            self.targets,
+            self.baselines_db,
+            self.spreads_db,
+            HumLines(line_rows(layer), np.diff(layer.axes.frequency_hz)),
+            self.votes,
+            ToneRows.of(layer),
+        )
+
 
 def fleet(recordings: int, seed: int, *, faults: int = 1, cache: Path | None = None) -> Simulated:
     """Recordings of the nominal beam's family, with one or two faults each."""
     plan = FleetPlan(recordings, seed, faults_per_recording=faults)
-    return _cached(cache, f"fleet-{seed}-{recordings}-{faults}", iter([(plan, SpectrogramSettings(window_s=4.0))]))
+    return _cached(cache, f"fleet-{seed}-{recordings}-{faults}", iter([(plan, IMAGE)]))
 
 
 def wide_fleet(rigs: int, seed: int, *, cache: Path | None = None) -> Simulated:
@@ -105,17 +125,20 @@ def _of_plan(plan: FleetPlan, image: SpectrogramSettings) -> Simulated | None:
 
 def _images(batch: Batch, settings: SpectrogramSettings) -> Simulated:
     layer = SpectrogramLayer(settings, batch.sampling_rate_hz)
-    floor = noise_floor(batch.noise_rms, batch.sampling_rate_hz)[:, None, None]
+    floor = noise_floor(batch.noise_rms, batch.sampling_rate_hz)
 
     def seen(waves: NDArray[np.float32]) -> NDArray[np.float32]:
+        firsts = range(0, len(waves), 50)
         with torch.inference_mode():
-            parts = [layer(torch.from_numpy(waves[i : i + 50, : layer.n].copy())).numpy() for i in range(0, len(waves), 50)]
-        return np.concatenate(parts)
+            return np.concatenate(
+                [layer(torch.from_numpy(waves[i : i + 50, : layer.n].copy())).numpy() for i in firsts]
+            )
 
     image, twin = seen(batch.acceleration), seen(batch.twin)
     power, healthy = 10 ** (image / 10), 10 ** (twin / 10)
-    evidence = evidence_mask(power, healthy, floor)
-    one_off = [evidence_mask(power, 10 ** (seen(batch.one_off[:, j]) / 10), floor) for j in range(batch.one_off.shape[1])]
+    evidence = evidence_mask(power, healthy, floor[:, None, None])
+    others = [10 ** (seen(batch.one_off[:, j]) / 10) for j in range(batch.one_off.shape[1])]
+    one_off = [evidence_mask(power, other, floor[:, None, None]) for other in others]
     names = [spec.label.split("+") for spec in batch.specs]
     votes = np.full(image.shape, -1, np.int8)
     own, other = np.zeros_like(votes), np.zeros_like(votes)
@@ -132,7 +155,7 @@ def _images(batch: Batch, settings: SpectrogramSettings) -> Simulated:
     return Simulated(
         image.astype(np.float16),
         twin.astype(np.float16),
-        smooth_difference(power, healthy, floor).astype(np.float16),
+        smooth_difference(image, twin, floor).astype(np.float16),
         votes,
         evidence,
         own,
@@ -142,25 +165,3 @@ def _images(batch: Batch, settings: SpectrogramSettings) -> Simulated:
         np.stack([mean for mean, _ in baselines]),
         np.stack([spread for _, spread in baselines]),
     )
-
-
-def smooth_difference(
-    power: NDArray[np.floating], healthy: NDArray[np.floating], floor: NDArray[np.floating]
-) -> NDArray[np.floating]:
-    """10 log10 of the ratio of 3 × 3 means of powers; 0 where both are below the floor."""
-    smooth = [mean_3x3(values.astype(np.float64)) for values in (power, healthy)]
-    return np.where(np.maximum(*smooth) > floor, 10 * np.log10(smooth[0] / smooth[1]), 0.0)
-
-
-def mean_3x3(power: NDArray[np.floating]) -> NDArray[np.floating]:
-    """3 × 3 mean over the last two axes, edges reflected.
-
-    Summed anew for each cell: the running sums of `scipy.ndimage.uniform_filter` leave negative powers behind where an
-    image spans more than about 150 dB.
-    """
-    for axis in (-1, -2):
-        pad = [(0, 0)] * power.ndim
-        pad[axis] = (1, 1)
-        wide = np.moveaxis(np.pad(power, pad, mode="edge"), axis, 0)
-        power = np.moveaxis((wide[:-2] + wide[1:-1] + wide[2:]) / 3, 0, axis)
-    return power

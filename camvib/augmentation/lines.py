@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camvib.learning.pretraining_data import mean_3x3
-from camvib.spectrograms import SpectrogramLayer
+from camvib.images.difference import mean_3x3
+from camvib.images.spectrogram import SpectrogramLayer
 
 PLACES = 8  # of a tone, to the row
 LEVEL_DB = (6.0, 30.0)  # of a line over the row that it stands in
 _KINDS = ("vanishes", "appears", "swells", "moves", "stays")
 _ODDS = (0.3, 0.25, 0.15, 0.2, 0.1)
-_SPECKLE_DB = 2.5  # the mean power of noise over its mean level in dB: 10 log10 exp(0.5772)
+SPECKLE_DB = 2.5  # the mean power of noise over its mean level in dB: 10 log10 exp(0.5772)
 
 Image = NDArray[np.float32]
 
@@ -86,8 +86,8 @@ def change_lines(pair: Pair, tones: ToneRows, rng: np.random.Generator, kind: st
     tones : ToneRows
     rng : numpy.random.Generator
     kind : str, optional
-        ``vanishes``, ``appears``, ``swells`` (or fades), ``moves`` (by a third of a row to five rows) or ``stays``; by default
-        drawn.
+        ``vanishes``, ``appears``, ``swells`` (or fades), ``moves`` (by a third of a row to five rows) or ``stays``;
+        by default it is drawn.
 
     Returns
     -------
@@ -121,8 +121,9 @@ def change_lines(pair: Pair, tones: ToneRows, rng: np.random.Generator, kind: st
         after = before * (1 - since) + moved * since
     else:
         after = before
-    speckle, ripple = _speckle((rows, columns), rng) if noisy else (np.float32(1.0), _ripple((rows, columns), rng))
-    return _put_in(pair, healthy, before * speckle, after * speckle, usual.mean(axis=1), 0.0 if noisy else ripple, day_db)
+    noise = speckle((rows, columns), rng) if noisy else np.ones((1, 1), np.float32)
+    ripple = np.zeros((1, 1), np.float32) if noisy else _ripple((rows, columns), rng)
+    return _put_in(pair, healthy, before * noise, after * noise, usual.mean(axis=1), ripple, day_db)
 
 
 def _draw_lines(tones: ToneRows, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -182,11 +183,11 @@ def _since(columns: int, rng: np.random.Generator) -> Image:
     return np.asarray(on if shape < 0.5 else 1 - on if shape < 0.75 else on * (1 - off), np.float32)
 
 
-def _speckle(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Image, Image]:
-    """Power of narrow-band noise about its mean of 1, and no ripple."""
+def speckle(shape: tuple[int, int], rng: np.random.Generator) -> Image:
+    """Power of narrow-band noise about its mean of 1, (rows, columns)."""
     parts = ndimage.gaussian_filter(rng.standard_normal((2, *shape)), (0, 0.6, 2.0), mode="wrap")
     power = np.square(parts).sum(axis=0)
-    return np.asarray(power / power.mean(), np.float32), np.zeros((1, 1), np.float32)
+    return np.asarray(power / power.mean(), np.float32)
 
 
 def _ripple(shape: tuple[int, int], rng: np.random.Generator) -> Image:
@@ -196,7 +197,7 @@ def _ripple(shape: tuple[int, int], rng: np.random.Generator) -> Image:
 
 
 def _put_in(
-    pair: Pair, healthy: Image, before: Image, after: Image, usual: Image, ripple: Image | float, day_db: float
+    pair: Pair, healthy: Image, before: Image, after: Image, usual: Image, ripple: Image, day_db: float
 ) -> Pair:
     """Add line powers `before` to the twin, `after` to the recording, and the `usual` spectrum to the baseline."""
     power = 10 ** (pair.image_db / 10)
@@ -205,40 +206,9 @@ def _put_in(
     smooth = mean_3x3(healthy)
     ratio = 10 ** (pair.difference_db / 10)  # the old difference stays what it was, noise floor and all
     difference = 10 * np.log10((ratio * smooth + mean_3x3(after)) / (smooth + mean_3x3(before)))
-    known = 10 ** ((pair.baseline_db + _SPECKLE_DB + pair.healthy_db.mean()) / 10)
+    known = 10 ** ((pair.baseline_db + SPECKLE_DB + pair.healthy_db.mean()) / 10)
     rise = 10 * np.log10(1 + usual / known)
     share = usual / (usual + known)
     spread = np.sqrt(np.square(pair.spread_db * (1 - share)) + np.square((1.5 + day_db) * share))
     values = (image, twin, difference, pair.baseline_db + rise - rise.mean(), spread)
     return Pair(*(np.asarray(value, np.float32) for value in values))
-
-
-def other_sensor(pair: Pair, rng: np.random.Generator) -> Pair:
-    """See the same motion by another sensor: a smooth gain over frequency, and on half of them more noise of its own.
-
-    Recording, twin and baseline change together; the difference shrinks where the noise covers it.
-    """
-    rows, columns = pair.image_db.shape
-    place = np.linspace(-1, 1, rows)
-    bumps = ndimage.gaussian_filter1d(rng.standard_normal(rows), rng.uniform(5, 30), mode="reflect")
-    gain = rng.normal(0, 6) * place + rng.uniform(0, 4) * bumps / (bumps.std() + 1e-6)
-    if rng.random() < 0.3:
-        gain = gain - 10 * rng.integers(1, 4) * np.log10(1 + np.exp((place - rng.uniform(-0.2, 1)) * 8))
-    gain = gain.astype(np.float32)
-    image, twin = pair.image_db + gain[:, None], pair.healthy_db + gain[:, None]
-    mean, spread, difference = pair.baseline_db + gain - gain.mean(), pair.spread_db, pair.difference_db
-    if rng.random() < 0.5:
-        colour = rng.normal(0, 5) * place + rng.uniform(0, 4) * rng.standard_normal() * bumps / (bumps.std() + 1e-6)
-        level = np.quantile(twin, rng.uniform(0.02, 0.4)) + colour - rng.uniform(0, 10)
-        steady = (10 ** (level / 10)).astype(np.float32)
-        noise = steady[:, None] * _speckle((rows, columns), rng)[0]
-        smooth, ratio = mean_3x3(10 ** (twin / 10)), 10 ** (difference / 10)
-        more = mean_3x3(noise)
-        difference = 10 * np.log10((ratio * smooth + more) / (smooth + more))
-        known = 10 ** ((mean + _SPECKLE_DB + twin.mean()) / 10)
-        rise = 10 * np.log10(1 + steady / known)
-        image, twin = (10 * np.log10(10 ** (db / 10) + noise) for db in (image, twin))
-        mean = mean + rise - rise.mean()
-        share = steady / (steady + known)
-        spread = spread * (1 - share) + 5.0 * share
-    return Pair(*(np.asarray(value, np.float32) for value in (image, twin, difference, mean, spread)))

@@ -211,6 +211,8 @@ class ChangeTraining:
         Of images with lines that vanish, appear, swell or move, see `camvib.augmentation.lines`.
     sensor_share : float
         Of images seen by another sensor, see `camvib.augmentation.other_sensor`.
+    crop_columns : int
+        Columns of each image that the twin is trained on, drawn anew each time; 0: all. Half of them cost half.
     cell_weight : float
         Of the votes of single cells in the loss of the class maps.
     bfloat16 : bool
@@ -228,6 +230,7 @@ class ChangeTraining:
     hum_share: float = 0.0
     line_share: float = 0.0
     sensor_share: float = 0.0
+    crop_columns: int = 0
     cell_weight: float = 1.0
     bfloat16: bool = True
     seed: int = 0

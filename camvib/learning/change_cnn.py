@@ -71,9 +71,15 @@ def train_twin(
 
     def loss(rows: NDArray[np.integer], device: torch.device) -> Tensor:
         sample = draw(data, rows, settings, rng).to(device)
+        # Means over time are those of the whole image, as they will be in use.
+        channels, difference = twin_channels(sample.image, sample.baseline, sample.spread), sample.difference
+        if settings.crop_columns:
+            first = int(rng.integers(difference.shape[2] - settings.crop_columns + 1))
+            shown = slice(first, first + settings.crop_columns)
+            channels, difference = channels[..., shown], difference[..., shown]
         with _half_width(settings, device):
-            change = twin(twin_channels(sample.image, sample.baseline, sample.spread))
-        return twin_loss(change, sample.difference, _twin_weight(sample.difference) if simulated else None)
+            change = twin(channels)
+        return twin_loss(change, difference, _twin_weight(difference) if simulated else None)
 
     run_epochs(twin, len(data), settings, rng, loss, on_epoch, checkpoints)
     return twin
@@ -204,6 +210,8 @@ def fit_change(
     history.bar.close()
     diagnoser = Diagnoser(len(data.classes), settings, data.sampling_rate_hz)
     assert isinstance(diagnoser.network, ChangeNetwork)
+    if network.classes.presence is not None:
+        diagnoser.network.change.classes.add_presence()
     diagnoser.network.change.load_state_dict(network.state_dict())
     return diagnoser.eval()
 

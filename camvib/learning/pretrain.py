@@ -51,7 +51,14 @@ class Fleets:
 
 
 _TWIN = ChangeTraining(
-    widths=WIDTHS, hum_share=0.1, line_share=0.25, sensor_share=0.25, bfloat16=False, epochs=6, learning_rate=4e-3
+    epochs=5,
+    learning_rate=4e-3,
+    widths=WIDTHS,
+    hum_share=0.1,
+    line_share=0.25,
+    sensor_share=0.25,
+    crop_columns=64,
+    bfloat16=False,
 )
 _CLASSES = ChangeTraining(epochs=8, hum_share=0.05, widths=WIDTHS, bfloat16=False)
 
@@ -70,7 +77,7 @@ class Recipe:
     """
 
     rounds: tuple[tuple[Fleets, ChangeTraining], ...] = (
-        (Fleets(((800, 101), (800, 102)), ((800, 301),), ((80, 501),)), _TWIN),
+        (Fleets(((800, 101), (800, 102)), ((800, 301),), ((80, 501), (80, 502))), _TWIN),
     )
     class_fleets: Fleets = field(default_factory=lambda: Fleets(((800, 101), (800, 102)), ((800, 301),)))
     classes: ChangeTraining = _CLASSES

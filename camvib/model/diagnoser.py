@@ -69,7 +69,7 @@ class Prediction(NamedTuple):
 
     Attributes
     ----------
-    logits, maps, embedding, change : ndarray
+    logits, maps, embedding, change, presence : ndarray
         See `camvib.networks.output.Output`.
     spectrogram_db : ndarray, shape (batch, rows, columns)
     """
@@ -78,6 +78,7 @@ class Prediction(NamedTuple):
     maps: NDArray[np.float32]
     embedding: NDArray[np.float32]
     change: NDArray[np.float32] | None
+    presence: NDArray[np.float32] | None
     spectrogram_db: NDArray[np.float32]
 
     @classmethod

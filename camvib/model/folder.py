@@ -14,6 +14,7 @@ from camvib.errors import ModelError
 from camvib.model.calibration import Calibration
 from camvib.model.diagnoser import Diagnoser
 from camvib.model.model import SCHEMA, Model, digest_of
+from camvib.networks.change_cnn import ChangeNetwork
 from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
 
@@ -61,6 +62,9 @@ def _assemble(described: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Mod
     given = described["input"]
     diagnoser = Diagnoser(len(described["classes"]), settings, given["sampling_rate_hz"])
     state = {name.removeprefix("net/"): torch.from_numpy(a) for name, a in arrays.items() if name.startswith("net/")}
+    network = diagnoser.network
+    if isinstance(network, ChangeNetwork) and any(".presence." in name for name in state):
+        network.change.classes.add_presence()
     diagnoser.load_state_dict(state)
     return Model(
         diagnoser=diagnoser.eval(),

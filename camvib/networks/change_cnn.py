@@ -200,7 +200,7 @@ class ChangeNetwork(Network):
     def forward(self, image: Tensor, baseline_db: Tensor, spread_db: Tensor) -> Output:
         """Classify level-free images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
         found = self.change(image, baseline_db, spread_db)
-        return Output(found.logits, found.maps, found.embedding, found.change.signed)
+        return Output(found.logits, found.maps, found.embedding, found.change.signed, found.presence)
 
     @property
     def bias(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recordings → verdicts with their evidence: the one path that CLI and flows walk."""
+"""One recording → its verdict, with reason, remedy and evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """Images and signals as pictures for people: PNG, SVG paths, ticks.
 
-Imports records, settings and errors.
+Imports records only.
 """

@@ -50,7 +50,7 @@ class SpectrogramLayer(nn.Module):
     ) -> None:
         super().__init__()
         if settings.window_s is None:
-            raise SettingsError("spectrogram.window_s is not set", "Training sets it; set it for a single picture")
+            raise SettingsError("spectrogram.window_s is not set", "Training sets it; set it for a single image")
         self.settings, self.sampling_rate_hz = settings, sampling_rate_hz
         self.n = round(settings.window_s * sampling_rate_hz)
         self.n_fft = max(16, round((settings.fft_s or settings.window_s / 16) * sampling_rate_hz) // 2 * 2)

@@ -1,4 +1,4 @@
 """Labelled folder → model folder: splits, windows, training, scores.
 
-Imports diagnosis, augmentation, model and what is below; it knows neither MLflow nor Prefect.
+Imports augmentation, diagnosis, model, simulation and what is below; it knows neither MLflow nor Prefect.
 """

@@ -1,4 +1,4 @@
-"""Fit ``change_cnn`` on a labelled folder: each recording's baseline, the twin, the class maps.
+"""What ``change_cnn`` learns from: each recording of a labelled folder beside its healthy twin and its baseline.
 
 A twin is learned from simulated pairs where the folder holds each recording's healthy twin (``twins/``, written by
 ``camvib simulate``); a plant, which has none, learns it from synthetic changes on its healthy recordings.

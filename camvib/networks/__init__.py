@@ -1,4 +1,4 @@
-"""The networks of the class activation mapping literature.
+"""The networks: one file an idea, with its citation. Imports settings only.
 
 ``CnnFc`` is the black box to compare with; ``GapCnn`` ends in global average pooling, so that the
 class maps are the forward pass itself: ``logit_c = mean(map_c) + bias_c``. ``ChangeNetwork`` keeps that identity

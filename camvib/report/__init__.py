@@ -1,4 +1,4 @@
-"""Diagnoses as one offline HTML page."""
+"""Diagnoses as one offline HTML page. Imports drawing, records and errors."""
 
 from camvib.report.page import write_report
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camvib.diagnosis.bearings import name_line
 from camvib.errors import LabelsError, SplitError
 from camvib.evaluation.real import events, network, trivial
 from camvib.evaluation.real.benchmark import evaluate_real
@@ -17,9 +16,7 @@ from camvib.evaluation.real.recipes import Recipe, recipes_for
 from camvib.evaluation.real.sets import open_set
 from camvib.evaluation.real.windows import Windows
 from camvib.images.axes import Axes
-from camvib.images.envelope import ImageRecipe, images
-from camvib.learning.splits import grouped_folds
-from camvib.recordings import catalog
+from camvib.images.envelope import ImageRecipe
 from camvib.recordings.shaft_speed import relative_speeds, shaft_speed_hz
 from camvib.records import Recording
 
@@ -123,17 +120,6 @@ def test_the_pumps_split_by_windows_is_refused(shared_data: Path) -> None:
     assert not plan_folds(real, None, False).leaky
 
 
-def test_grouped_folds_test_each_entry_once_and_never_what_was_not_learned() -> None:
-    labels = ["a", "b"] * 6 + ["c", "c"]
-    groups = [f"g{i // 4}" for i in range(12)] + ["g9", "g9"]
-    folds = grouped_folds(labels, groups)
-    tested = sorted(int(i) for _, test in folds for i in test)
-    assert tested == list(range(12))  # c stands in one group: nothing could have been learned of it
-    assert all(not {groups[i] for i in train} & {groups[i] for i in test} for train, test in folds)
-    with pytest.raises(SplitError, match="one group only"):
-        grouped_folds(["a", "a", "b", "b"], ["1", "1", "2", "2"])
-
-
 def test_the_150_hz_tone_is_reported_lost_when_it_vanished(shared_data: Path) -> None:
     found = evaluate_real("cantilever_shaker_ds4", shared_data / "cantilever_shaker_ds4", progress=False)
     by_test = {name: [r for r in found["regions"] if r["recording"] == name] for name in ("test_1", "test_3")}
@@ -156,30 +142,6 @@ def test_a_steady_recording_has_not_changed_and_a_new_tone_is_a_gain() -> None:
     assert top.sign == 1
     assert top.low_hz < 200 < top.high_hz
     assert top.start_s == pytest.approx(6.0, abs=0.2)
-
-
-@pytest.mark.parametrize(("hz", "name"), [(161.5, "BPFI"), (107.4, "BPFO"), (141.2, "2×BSF"), (29.95, "shaft")])
-def test_bearing_lines_of_the_cwru_rig_are_named(hz: float, name: str) -> None:
-    """29.95 and 161.5 Hz are measured in the file with 7 mil on the inner race at load 0."""
-    bearing = catalog.get("cwru").bearing
-    assert bearing is not None
-    assert name_line(hz, bearing, 1797 / 60) == name
-    assert name_line(20.5, bearing, 1797 / 60) == ""
-
-
-def test_the_envelope_image_shows_how_often_it_strikes_not_where_it_rings() -> None:
-    rate, strike_hz = 12000.0, 107.0
-    rng = np.random.default_rng(1)
-    for carrier in (1500.0, 3200.0):
-        t = np.arange(round(3 * rate)) / rate
-        since = t % (1 / strike_hz)
-        samples = np.exp(-since * 800) * np.sin(2 * np.pi * carrier * since) + 0.05 * rng.standard_normal(len(t))
-        recipe = ImageRecipe(window_s=2.0, fft_s=1.0, rows=256, columns=8, envelope=True, whiten=41)
-        made = images(recording(samples, rate), recipe, 2.0, 4)
-        mean = made.values_db.max(axis=1).mean(axis=(0, 2))
-        assert made.axes.centres().frequency_hz[mean.argmax()] % strike_hz == pytest.approx(0, abs=3) or (
-            made.axes.centres().frequency_hz[mean.argmax()] % strike_hz
-        ) == pytest.approx(strike_hz, abs=3)
 
 
 def test_features_but_rms_do_not_know_the_gain() -> None:

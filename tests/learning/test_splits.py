@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camvib.errors import SplitError
-from camvib.learning.splits import Split, check_no_leak, group_split
+from camvib.learning.splits import Split, check_no_leak, group_split, grouped_folds
 
 
 @given(
@@ -57,3 +57,14 @@ def test_where_each_group_has_one_label_the_test_set_still_shows_both() -> None:
     split = group_split(labels, groups)
     assert {labels[i] for i in split.test} == {"ok", "worn"}
     assert {labels[i] for i in split.train} == {"ok", "worn"}
+
+
+def test_grouped_folds_test_each_entry_once_and_never_what_was_not_learned() -> None:
+    labels = ["a", "b"] * 6 + ["c", "c"]
+    groups = [f"g{i // 4}" for i in range(12)] + ["g9", "g9"]
+    folds = grouped_folds(labels, groups)
+    tested = sorted(int(i) for _, test in folds for i in test)
+    assert tested == list(range(12))  # c stands in one group: nothing could have been learned of it
+    assert all(not {groups[i] for i in train} & {groups[i] for i in test} for train, test in folds)
+    with pytest.raises(SplitError, match="one group only"):
+        grouped_folds(["a", "a", "b", "b"], ["1", "1", "2", "2"])

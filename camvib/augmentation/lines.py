@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from camvib.images.difference import mean_3x3
-from camvib.images.spectrogram import SpectrogramLayer
+from camvib.images.layer import ImageLayer
 
 PLACES = 8  # of a tone, to the row
 LEVEL_DB = (6.0, 30.0)  # of a line over the row that it stands in
@@ -60,7 +60,7 @@ class ToneRows:
     centre_hz: NDArray[np.float64]
 
     @classmethod
-    def of(cls, layer: SpectrogramLayer) -> ToneRows:
+    def of(cls, layer: ImageLayer) -> ToneRows:
         """Measure them on tones that go through the layer."""
         edges = layer.axes.frequency_hz
         rows = len(edges) - 1

@@ -54,14 +54,17 @@ def _main(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("camvib-demo"),
-    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 800,
+    machines: Annotated[int, typer.Option(min=6, help="Simulated beams to train on, 15 recordings each.")] = 40,
     seed: int = 0,
+    settings: ConfigOption = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""
-    with clear_errors():
-        from camvib.pipelines.demo import run_demo
+    """The whole path on a simulated plant: train, register, learn baselines, diagnose new machines, report."""
+    with clear_errors(json_file):
+        from camvib.cli.demo import run_demo
 
-        run_demo(out.resolve(), recordings=recordings, seed=seed)
+        summary = run_demo(out.resolve(), machines, seed, settings)
+        write_json(summary, json_file)
 
 
 @app.command()

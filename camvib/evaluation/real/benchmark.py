@@ -154,7 +154,7 @@ class _Task:
         return found
 
     def _trial(self, fold: int, seed: int, seen: Path, held: Path) -> _Trial:
-        healthy = _healthy(self.real)
+        healthy = _healthy(self.real, self.read)
         settings = Settings.model_validate(
             {
                 "training": {"test_fraction": 0, "seed": seed, "minutes": self.minutes},
@@ -203,8 +203,8 @@ def _labels_of(data: TrainingData, rows: Rows) -> int:
     return len({data.labels[i] for i in rows})
 
 
-def _healthy(real: RealSet) -> str | None:
-    labels = {row["label"] for row in real.rows}
+def _healthy(real: RealSet, read: Read) -> str | None:
+    labels = {real.rows[i]["label"] for i in read.entry}
     if real.known and real.known.healthy in labels:
         return real.known.healthy
     return next((label for label in sorted(labels) if label.lower() in HEALTHY_WORDS), None)
@@ -220,7 +220,7 @@ def _result(task: _Task, trials: list[_Trial], trivial: dict[str, float]) -> dic
     declared = real.known.bearing.shaft_hz_column if real.known and real.known.bearing else ""
     speeds = shaft_speeds_hz(real.rows, declared)
     shaft_hz = 0.0 if speeds is None else float(np.mean(speeds[plan.used]))
-    healthy = _healthy(real)
+    healthy = _healthy(real, read)
     accuracy, macro_f1 = ([one[key] for one in by_seed] for key in ("accuracy", "macro_f1"))
     refused = Counter(one.truth for one in judged if not one.label)
     return {

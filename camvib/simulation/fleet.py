@@ -128,7 +128,7 @@ class FleetPlan:
             )
         if not 0 <= self.healthy_first < self.recordings_per_specimen:
             raise SettingsError(
-                f"{self.healthy_first} healthy recordings before the others, of {self.recordings_per_specimen} a specimen",
+                f"{self.healthy_first} healthy recordings of {self.recordings_per_specimen} a specimen",
                 "Ask for fewer than a specimen has",
             )
         if self.seed < 0 or not 0.1 <= self.duration_s <= 600 or not 500 <= self.sampling_rate_hz <= 65536:

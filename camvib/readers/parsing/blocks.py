@@ -95,6 +95,18 @@ def scaled(samples: NDArray[Any], factor: float) -> NDArray[np.floating]:
     return spool.close()
 
 
+def calibrated(
+    samples: NDArray[Any], factor: float, offset: float, missing: float | None = None
+) -> NDArray[np.floating]:
+    """Multiply and add, block by block if there are many samples; what equals `missing` becomes NaN."""
+    spool = Spool(8 * len(samples))
+    for first in range(0, max(len(samples), 1), BLOCK):
+        block = np.asarray(samples[first : first + BLOCK])
+        values = block.astype(np.float64) * factor + offset
+        spool.append(values if missing is None else np.where(block == missing, np.nan, values))
+    return spool.close()
+
+
 def not_finite(samples: NDArray[Any]) -> int:
     """Count NaN and infinite samples."""
     if samples.dtype.kind != "f":

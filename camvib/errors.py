@@ -28,13 +28,14 @@ import unicodedata
 def printable(text: str) -> str:
     """Write as escapes what harms a terminal, a report or a table: control and direction marks, bytes of no encoding.
 
-    Names of files and channels come from strangers: ``a\x1b[2J.csv`` clears the screen of whoever lists it.
+    Names of files and channels come from strangers: one with an escape sequence clears the screen of whoever lists it.
     """
     if text.isprintable():
         return text
     harmful = ("Cc", "Cf", "Cs", "Zl", "Zp")
     return "".join(
-        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in harmful else char for char in text
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in harmful else char
+        for char in text
     )
 
 

@@ -40,10 +40,11 @@ def arrow_channels(path: Path, schema: Any, batches: Iterable[Any], rows: int, f
     scopes = _metadata(schema, [name for name, _ in fields])
     lists = {name: one.lists() for name, one in gathered.items() if one.is_list}
     if lists:
-        beside = _rows({name: one for name, one in gathered.items() if not one.is_list}, len(next(iter(lists.values()))))
+        beside = _rows(
+            {name: one for name, one in gathered.items() if not one.is_list}, len(next(iter(lists.values())))
+        )
         units = {name: scopes.unit(name) for name in lists}
-        for one in burst_channels(lists, {}, form, beside, units):
-            yield one
+        yield from burst_channels(lists, {}, form, beside, units)
         return
     columns, left_out = [], []
     for name, one in gathered.items():

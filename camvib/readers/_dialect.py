@@ -22,7 +22,7 @@ _SEPARATORS = (
     ("\t", "."), ("\t", ","), (";", "."), (";", ","), (",", "."), ("|", "."), ("|", ","),
     (r"\s+", "."), (r"\s+", ","),
 )  # fmt: skip
-_LOOK = 2400  # lines
+_LOOK, _ALL, _EACH = 2400, 300, 16  # of so many lines the first are looked at, and each sixteenth of the others
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ def _find(lines: list[str], tail: list[str], words: float) -> Dialect | None:
     found: tuple[str, str] | None = None
     widest = 0
     sample = lines[:_LOOK]
+    looked = [*sample[:_ALL], *sample[_ALL::_EACH]]
     for separator, decimal in _SEPARATORS:
-        widths = Counter(width for line in sample if (width := _row_width(line, separator, decimal, words)))
+        widths = Counter(width for line in looked if (width := _row_width(line, separator, decimal, words)))
         if not widths:
             continue
         width, count = max(widths.items(), key=lambda item: item[::-1])
@@ -60,10 +61,10 @@ def _find(lines: list[str], tail: list[str], words: float) -> Dialect | None:
         if score > best:
             best, found = score, (separator, decimal)
             widest = max((n for n, many in widths.items() if many >= max(3, 0.005 * count)), default=width)
-    if found is None or (words and best[0] < max(10, 0.8 * sum(bool(line.strip()) for line in sample))):
+    if found is None or (words and best[0] < max(10, 0.8 * sum(bool(line.strip()) for line in looked))):
         return None
     (separator, decimal), width = found, best[1]
-    first = _first_row(sample, separator, decimal, width, words)
+    first = _first_row(sample, separator, decimal, (width, widest), words)
     if separator == "," and _is_decimal_comma(sample[first:], lines[:first]):
         separator, decimal, width, widest = ";", ",", 1, 1
     if width < widest <= max((len(split(line, separator)) for line in lines[max(first - 12, 0) : first]), default=0):
@@ -74,20 +75,26 @@ def _find(lines: list[str], tail: list[str], words: float) -> Dialect | None:
     return Dialect(separator, decimal, width, first, _unique(names), units, dates, comment)
 
 
-def _first_row(lines: list[str], separator: str, decimal: str, width: int, words: float) -> int:
+def _first_row(lines: list[str], separator: str, decimal: str, widths: tuple[int, int], words: float) -> int:
     """Find where the table begins: a row of the usual width, in which a comment may stand, that others follow."""
+    width = widths[0]
+
+    def is_usual(line: str) -> bool:
+        return width <= _row_width(line, separator, decimal, words) <= widths[1]
+
     for i, line in enumerate(lines):
         cells = split(line, separator)
         numeric = [bool(_NUMBER[decimal].match(cell)) for cell in cells[:width]]
         is_mixed = len(cells) >= width > 1 and numeric[0] and 2 * sum(numeric) >= width
-        is_row = _row_width(line, separator, decimal, words) == width
+        is_row = is_usual(line)
         if not is_row and not is_mixed:
             continue
         following = [later for later in lines[i + 1 : i + 16] if later.strip()][:8]
-        rows = [later for later in following if _row_width(later, separator, decimal, words) == width]
-        if len(rows) >= (0.5 if is_row else 0.75) * len(following):
+        rows = [later for later in following if is_usual(later)]
+        is_led = is_row or (following and rows[:1] == following[:1])
+        if is_led and len(rows) >= (0.5 if is_row else 0.75) * len(following):
             return i
-    return next(i for i, line in enumerate(lines) if _row_width(line, separator, decimal, words) == width)
+    return next(i for i, line in enumerate(lines) if is_usual(line))
 
 
 def split(line: str, separator: str) -> list[str]:

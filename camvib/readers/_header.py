@@ -10,7 +10,8 @@ from camvib.readers.parsing.text import header_rates, header_unit
 
 _LOOK = 40  # lines
 _NAMES_KEY = re.compile(
-    r"(channel|trace|signal|curve|column|kanal|spalten?|sensor|measurement)?[ _-]*(titles?|names?|headers?|labels?|namen?)|"
+    r"(channel|trace|signal|curve|column|kanal|spalten?|sensor|measurement)?[ _-]*"
+    r"(titles?|names?|headers?|labels?|namen?)|"
     r"channels?|ch\.?|kan[aä]le?|signale?|traces?|y[ _-]?label|data",
     re.IGNORECASE,
 )
@@ -19,7 +20,9 @@ _UNITS_KEY = re.compile(
     r"([ _-]*(names?|labels?))?|y_unit_label",
     re.IGNORECASE,
 )
-_X_UNITS_KEY = re.compile(r"(h|x|horizontal|time|x[ -]?axis)[ _-]*(units?|einheit)([ _-]*(names?|labels?))?", re.IGNORECASE)
+_X_UNITS_KEY = re.compile(
+    r"(h|x|horizontal|time|x[ -]?axis)[ _-]*(units?|einheit)([ _-]*(names?|labels?))?", re.IGNORECASE
+)
 _RANGE_KEY = re.compile(r"(v|input|measuring|channel)?[ _-]*(ranges?|messbereich)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]|[°%]")
 _NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,]*([eE][-+]?\d+)?")
@@ -29,14 +32,21 @@ def read_header(lines: list[str], separator: str, width: int, decimal: str) -> t
     """Find the names and units of `width` columns; each is empty if no line gives them."""
     rows: list[list[str]] = []  # lines that may be names or units, the lowest first
     keyed: dict[str, list[str]] = {}
+    is_settled = False  # names are given by key, nearer to the table than any others
     for line in reversed(lines[-_LOOK:]):
         cells = _cells(line, separator)
         if not any(cells):
             continue
         if kind := _key(cells, width):
             keyed.setdefault(kind, cells[1:])
+            is_settled = is_settled or (kind == "names" and not rows)
             continue
-        if header_unit([line]) or header_rates([line], decimal) or not _may_be_names(cells, width, separator):
+        if (
+            is_settled
+            or header_unit([line])
+            or header_rates([line], decimal)
+            or not _may_be_names(cells, width, separator)
+        ):
             if rows and len(cells) > 1:
                 break
             continue
@@ -53,7 +63,7 @@ def read_header(lines: list[str], separator: str, width: int, decimal: str) -> t
 def _cells(line: str, separator: str) -> list[str]:
     text = line.strip("\r\n")
     mark = text.lstrip()[:1]
-    text = text.lstrip().lstrip("#%/; ") if mark and mark in "#%/" or (mark == ";" and separator != ";") else text
+    text = text.lstrip().lstrip("#%/; ") if (mark and mark in "#%/") or (mark == ";" and separator != ";") else text
     if separator == r"\s+":
         return text.split()
     cells = [cell.strip() for cell in next(csv.reader([text.replace("\x00", "")], delimiter=separator), [])]
@@ -65,7 +75,12 @@ def _cells(line: str, separator: str) -> list[str]:
 def _key(cells: list[str], width: int) -> str:
     """Tell what a line gives that begins with a key; empty if it may be names or units themselves."""
     key = cells[0].rstrip(" :=").strip()
-    for kind, pattern in (("names", _NAMES_KEY), ("units", _UNITS_KEY), ("x unit", _X_UNITS_KEY), ("range", _RANGE_KEY)):
+    for kind, pattern in (
+        ("names", _NAMES_KEY),
+        ("units", _UNITS_KEY),
+        ("x unit", _X_UNITS_KEY),
+        ("range", _RANGE_KEY),
+    ):
         if len(cells) > 1 and pattern.fullmatch(key):
             is_plain = kind == "names" and not cells[0].endswith((":", "=")) and len(cells) == width and width > 1
             return "" if is_plain and not _same_kind(cells) else kind
@@ -109,6 +124,8 @@ def _names(row: list[str] | None, keyed: dict[str, list[str]], width: int) -> tu
     if row is not None:
         return tuple(row)
     given = keyed.get("names", [])
+    if len(given) == 1 and given[0].count(":") == width - 2 > 0:  # DATA,X:Y behind a column of time
+        given = [cell.strip() for cell in given[0].split(":")]
     if given and all(_NUMBER.fullmatch(cell) for cell in given):
         return ()
     return tuple([""] * (width - len(given)) + given[:width]) if given else ()

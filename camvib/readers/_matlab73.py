@@ -1,4 +1,4 @@
-"""What MATLAB 7.3 stores in HDF5 beside arrays of numbers: text, cells, arrays of structs, and tables, which it hides."""
+"""What MATLAB 7.3 stores beside arrays of numbers: text, cells, arrays of structs, and tables, which it hides."""
 
 from __future__ import annotations
 
@@ -56,7 +56,11 @@ class MatlabNodes:
         if isinstance(node, h5py.Group):
             fields = {field: node[field] for field in node if isinstance(node.get(field, getlink=True), h5py.HardLink)}
             given = fields.get("Name", fields.get("name"))
-            label = element_name(name, 0, np.array([_text(given)])) if given is not None and _class(given) == "char" else name
+            label = (
+                element_name(name, 0, np.array([_text(given)]))
+                if given is not None and _class(given) == "char"
+                else name
+            )
             for field, value in fields.items():
                 self._dataset(f"{label if label != f'{name}[0]' else name}.{field}", value, arrays, left_out, depth)
             return

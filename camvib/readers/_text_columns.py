@@ -22,6 +22,7 @@ _FOOTER_ROWS = 256  # text at the end of a file is looked for among so many rows
 _MAX_BAD = 0.4  # share of cells that are no numbers, above which a column is text
 _MOST_WORDS = 64  # different words that may still be names of sensors
 _FEW = 0.05
+_SPARSE = 0.5  # share of rows with a number, below which a column is that of a slower sensor
 
 
 @dataclass
@@ -122,6 +123,10 @@ def _finish(found: TextColumns, i: int, one: _Gathered, rows: int, footer: int, 
             found.left_out.append(LeftOut(name, f"text: {', '.join(word for word, _ in one.bad.most_common(3))}"))
         return
     length = _filled(values[: len(values) - footer])
+    n = int(np.count_nonzero(~np.isnan(values[:length]))) if values.dtype.kind == "f" else length
+    if n < _SPARSE * length and not one.n_text:
+        found.left_out.append(LeftOut(name, f"a number in {n} of {rows} rows only"))
+        return
     if not length and dialect.width > 1:
         found.left_out.append(LeftOut(name, "holds no numbers"))
         return

@@ -23,7 +23,9 @@ priority = 0  # any text might be CSV: asked last
 _HEAD_BYTES = 1 << 18
 _TAIL_BYTES = 1 << 13
 _OUTLIER = 10  # so many times beyond all samples, a first row of equal whole numbers is the rate
-_WRAPPED = re.compile(r"\b(?:npts|n_?points|(?:number of|no\.? of|data) (?:data )?(?:points|samples))\s*[:=,;\t]\s*(\d+)", re.IGNORECASE)
+_WRAPPED = re.compile(
+    r"\b(?:npts|n_?points|(?:number of|no\.? of|data) (?:data )?(?:points|samples))\s*[:=,;\t]\s*(\d+)", re.IGNORECASE
+)
 _IN_UNITS = re.compile(r"\bin units? of ([^\s,;]+)|\bunits? (?:are|is) ([^\s,;]+)", re.IGNORECASE)
 
 
@@ -120,7 +122,10 @@ def _first_rows(table: list[Column], header: list[str]) -> list[Column]:
     is_epoch = len(firsts) > 1 and len(set(firsts[0])) == 1 and 1e9 <= firsts[0][0] < 2e9
     row = 1 if is_epoch else 0
     hz = firsts[row][0] if len(firsts) > row else 0.0
-    rest = max((float(np.nanmax(np.abs(column.values[row + 1 :]))) for column in table if len(column.values) > row + 1), default=hz)
+    rest = max(
+        (float(np.nanmax(np.abs(column.values[row + 1 :]))) for column in table if len(column.values) > row + 1),
+        default=hz,
+    )
     rate = stated_rate(hz, f"row {row + 1}")
     is_rate = len(set(firsts[row])) == 1 and hz.is_integer() and (is_epoch or hz > _OUTLIER * rest)
     if not is_rate or rate is None or not rate.is_plausible:

@@ -60,7 +60,7 @@ def read_as(path: Path, form: str, *, matlab: bool) -> Iterator[Found]:
             _attributes(node.attrs, name, arrays, units)
             if node.dtype.names and not is_long(total) and not node.dtype.hasobject:
                 arrays |= {f"{name}/{field}": np.asarray(node[field]) for field in node.dtype.names}
-            elif h5py.check_vlen_dtype(node.dtype) is not None and node.dtype.kind == "O" and node.size <= _MAX_DATASETS:
+            elif _is_ragged(node.dtype) and node.size <= _MAX_DATASETS:
                 _bursts(name, node, bursts, left_out)
             elif node.dtype.kind not in "fiucS" and not h5py.check_string_dtype(node.dtype):
                 left_out.append(LeftOut(name, f"holds {node.dtype} and is not opened"))
@@ -145,6 +145,12 @@ def _attributes(attrs: Any, name: str, arrays: dict[str, NDArray[Any]], units: d
 
 def _word(item: Any) -> str:
     return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+
+
+def _is_ragged(dtype: Any) -> bool:
+    import h5py
+
+    return h5py.check_vlen_dtype(dtype) is not None and not h5py.check_string_dtype(dtype)
 
 
 def _bursts(name: str, node: Any, bursts: dict[str, list[NDArray[Any]]], left_out: list[LeftOut]) -> None:

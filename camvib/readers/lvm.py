@@ -14,8 +14,8 @@ from camvib.readers._dialect import Dialect, split
 from camvib.readers._text_columns import read_columns
 from camvib.readers.parsing.blocks import BLOCK
 from camvib.readers.parsing.channel import rate_from_printed_step
-from camvib.readers.parsing.names import is_frequency, is_time
 from camvib.readers.parsing.column import Column
+from camvib.readers.parsing.names import is_frequency, is_time
 from camvib.readers.parsing.table import Found, table_channels
 from camvib.readers.parsing.text import encoding_of, parse_date
 

@@ -174,7 +174,9 @@ def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, 
         "channels": rows,
         "duration_s": main["samples"] / main["sampling_rate_hz"],
         "warnings": [*warnings, *(str(error) for error in errors[:5])],
-        "left_out": [{"name": one.name, "reason": one.reason} for one in [*left_out, *_not_taken(path, channels, rows)]],
+        "left_out": [
+            {"name": one.name, "reason": one.reason} for one in [*left_out, *_not_taken(path, channels, rows)]
+        ],
         "stated": _stated(channels),
     }
 

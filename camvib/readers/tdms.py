@@ -14,9 +14,9 @@ import numpy as np
 from camvib.errors import NotATimeSeries, Truncated
 from camvib.readers.parsing.blocks import BLOCK, Spool
 from camvib.readers.parsing.channel import Channel, Rate, rate_from_step
+from camvib.readers.parsing.column import Column
 from camvib.readers.parsing.names import is_frequency, rate_of
 from camvib.readers.parsing.scopes import UNIT_KEYS
-from camvib.readers.parsing.column import Column
 from camvib.readers.parsing.table import Found, table_channels
 
 _LABVIEW_EPOCH = 1904

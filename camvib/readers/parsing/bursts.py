@@ -14,7 +14,7 @@ from camvib.readers.parsing.channel import Channel, LeftOut, Rate
 from camvib.readers.parsing.column import Column
 from camvib.readers.parsing.names import split_name, states_rate
 from camvib.readers.parsing.scales import calibrate
-from camvib.readers.parsing.scopes import DATE_KEYS, Scopes, UNIT_KEYS, gather
+from camvib.readers.parsing.scopes import DATE_KEYS, UNIT_KEYS, Scopes, gather
 from camvib.readers.parsing.table import Found
 from camvib.readers.parsing.text import parse_date
 
@@ -60,7 +60,9 @@ def _burst(
 ) -> Channel:  # fmt: skip
     own = gather({key: np.asarray(str(value)) for key, value in beside.items() if value is not None}, [])
     rates: tuple[Rate, ...] = tuple(one.rate for one in own.stated if one.rate) or scopes.rates(name)
-    unit = units.get(name) or split_name(name)[1] or next((one.text for one in own.stated if one.key in UNIT_KEYS), None)
+    unit = (
+        units.get(name) or split_name(name)[1] or next((one.text for one in own.stated if one.key in UNIT_KEYS), None)
+    )
     numbers = {one.key: [one.text] for one in own.stated if not states_rate(one.key)} or scopes.numbers(name)
     column = calibrate(Column(label, row, unit or scopes.unit(name), rates), numbers)
     stamp = next((str(beside[key]) for key in beside if key.lower() in _STAMP_KEYS and beside[key] is not None), "")

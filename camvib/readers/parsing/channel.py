@@ -253,7 +253,7 @@ def _settled(rates: Sequence[Rate]) -> tuple[list[Rate], list[Rate], tuple[str, 
     """Sort statements into those to believe, and those with two meanings that no other settles; with notes."""
     clear = [rate for rate in rates if rate.is_plausible and not rate.others]
     notes = tuple(
-        f"{rate.source} gives {rate.hz:.6g} Hz, outside {LOWEST_HZ:g} Hz to {HIGHEST_HZ / 1e3:g} kHz, and is not believed"
+        f"{rate.source} gives {rate.hz:.6g} Hz, outside {LOWEST_HZ:g} Hz to {HIGHEST_HZ / 1e3:g} kHz: not believed"
         for rate in rates if not rate.is_plausible
     )  # fmt: skip
     open_ones = []

@@ -120,8 +120,11 @@ def _rate(
     if seen.excess > 0:
         hz = 1 / (seen.usual * scale)
         lost = round(seen.excess / seen.usual)
-        note = f"{source}: about {lost} rows seem to be lost; {mean_hz:.6g} Hz by its span, {hz:.6g} Hz by its usual step"
-        return Rate(mean_hz, min(low, hz), max(high, hz), source), (note,)
+        note = (
+            f"{source}: about {lost} rows seem to be lost; {mean_hz:.6g} Hz by its span, {hz:.6g} Hz by its usual step"
+        )
+        is_rounding = seen.high - seen.low <= 1.1 * resolution
+        return Rate(mean_hz if is_rounding else hz, min(low, hz), max(high, hz), source), (note,)
     if seen.spread > 2 * resolution:
         jitter = seen.spread / (span / n_steps)
         half = min(jitter, AMBIGUOUS)  # the mean is known better than a step; the width serves to compare declarations
@@ -253,8 +256,8 @@ class _Seen:
             twice = self.doubles / self.n
             return (
                 f"{source} counts in {resolution * scale:.3g} s and steps by one or two of them: either "
-                f"{twice / (1 + twice):.0%} of the rows are lost at {1 / (resolution * scale):.6g} Hz, or it is rounded "
-                f"at {1 / (self.mean * scale):.6g} Hz"
+                f"{twice / (1 + twice):.0%} of the rows are lost at {1 / (resolution * scale):.6g} Hz, "
+                f"or it is rounded at {1 / (self.mean * scale):.6g} Hz"
             )
         if self.excess > AMBIGUOUS * span:
             return (
@@ -269,11 +272,11 @@ class _Seen:
         if not self.zeros or (is_rounding and self.zeros <= _FEW_REPEATS * self.n):
             return ""
         rows = (self.n + 1) / max(self.n + 1 - self.zeros, 1)
-        stamp_s = self.mean * rows * scale
+        stamp_s = self.usual * scale
         if abs(rows - round(rows)) < 0.02 and round(rows) > 1:
             return (
-                f"{source} gives {round(rows)} rows the same time, every {stamp_s:.4g} s: packets of {round(rows)} samples "
-                f"at {rows / stamp_s:.6g} Hz, or {round(rows)} sensors at {1 / stamp_s:.6g} Hz each"
+                f"{source} gives {round(rows)} rows the same time, every {stamp_s:.4g} s: packets of {round(rows)} "
+                f"samples at {rows / stamp_s:.6g} Hz, or {round(rows)} sensors at {1 / stamp_s:.6g} Hz each"
             )
         return f"{source} repeats {self.zeros} of its {self.n + 1} times: rows are doubled, or several sensors share it"
 
@@ -305,16 +308,14 @@ def _usual_step(time: NDArray[Any], finite: NDArray[np.intp]) -> float:
     return float(np.median(medians)) if medians else 0.0
 
 
-def _wrap(
-    time: NDArray[Any], finite: NDArray[np.intp], unit: str | None, usual: float
-) -> tuple[float, str] | None:
-    """Find what the clock falls back by each time that it starts over, if that is a day, an hour or a counter's size."""
+def _wrap(time: NDArray[Any], finite: NDArray[np.intp], unit: str | None, usual: float) -> tuple[float, str] | None:
+    """Find what the clock falls back by each time that it starts over: a day, an hour, a counter's size."""
     jumps: list[float] = []
     for steps in _steps(time, finite, None):
         jumps += steps[steps < -10 * usual][:100].tolist()
     if not jumps or len(jumps) > 50:
         return None
-    unit_s = TIME_UNITS[unit] if unit in TIME_UNITS else 1.0
+    unit_s = TIME_UNITS.get(unit or "", 1.0)
     sizes = [(seconds / unit_s, what) for seconds, what in _WRAPS_S]
     if np.all(np.mod(np.asarray(time[finite[:1000]], np.float64), 1) == 0):
         sizes += _WRAPS_COUNTS

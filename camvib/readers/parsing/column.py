@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from camvib.readers.parsing.channel import Rate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """A column as it stands in the file; with `labels` it holds words, and `values` are their numbers (-1: none)."""
 

@@ -11,7 +11,8 @@ from camvib.readers.parsing.numbers import TIME_UNITS, hertz_per, read_number, t
 from camvib.units import parse_unit
 
 __all__ = [
-    "TIME_UNITS", "comparable", "fits_unit", "is_frequency", "is_index", "is_key", "is_status", "is_time", "known_unit",
+    "TIME_UNITS", "comparable", "fits_unit", "is_frequency", "is_index", "is_key", "is_status", "is_time", "is_unit",
+    "known_unit",
     "rate_of", "split_name", "states_rate", "unit_in_time_name", "witnessed",
 ]  # fmt: skip
 
@@ -26,7 +27,8 @@ SUFFIXES = {
 _LONGEST_FIRST = sorted(SUFFIXES, key=len, reverse=True)
 # Also the letters of directions (vertical, axial, north): what stands before them must speak of the quantity.
 _LETTERS = {
-    "_V": r"volt|spannung|accel|acc|sensor|geo|probe|adc|ain?\d*|ch(annel)?[ _]?\d*|in(put)?\d*|out(put)?\d*|raw|u|signal",
+    "_V": r"volt|spannung|accel|acc|sensor|geo|probe|adc|ain?\d*|ch(annel)?[ _]?\d*|in(put)?\d*|"
+    r"out(put)?\d*|raw|u|signal",
     "_A": r"current|curr|strom|amp|phase|i",
     "_N": r"force|kraft|load|hammer|impact|f",
 }
@@ -40,12 +42,16 @@ _BRACKETS = re.compile(r"^(.*?)\s*[\[(（［]\s*([^\[\]()（）［］]+?)\s*[\])
 _BESIDE = re.compile(r"^(.*?\S)(?:\s+/\s*|\s+in\s+)(\S+)$")
 _TIME = re.compile(
     r"(x_?value|t|ts|.*time(stamp)?s?([ _-]?(us|ms|ns|utc|local|rel(ative)?|abs(olute)?))?|time.*|stamp|elapsed.*|"
-    r".*[ _]elapsed|.*[ _]time[ _].*|.*zeit(punkt|stempel)?|temps|tiempo|tempo|cas|čas|czas|tid|tijd|aika|idő|zaman|время|время.*|"
+    r".*[ _]elapsed|.*[ _]time[ _].*|.*zeit(punkt|stempel)?|temps|tiempo|tempo|cas|čas|czas|tid|tijd|aika|idő|zaman|"
+    r"время.*|"
     r"时间.*|時間.*|時刻.*|时刻.*|시간|date.*|datum.*|fecha|clock.*|uhrzeit|secs?|seconds?|s|ms|us|millis|micros|utc.*|"
     r"epoch.*|epoc|unix.*|posix.*)",
     re.IGNORECASE,
 )
-_TIME_IN_NAME = re.compile(r"(?:.*[ _]|time|t|ts|epoch)?(millis|micros|nanos|ms|us|ns|msec|usec|seconds?|secs?|sec|hours?|minutes?)", re.IGNORECASE)
+_TIME_IN_NAME = re.compile(
+    r"(?:.*[ _]|time|t|ts|epoch)?(millis|micros|nanos|ms|us|ns|msec|usec|seconds?|secs?|sec|hours?|minutes?)",
+    re.IGNORECASE,
+)
 _FREQUENCY = re.compile(
     r"^(freq.*|frequency.*|frequenz.*|fréquence.*|frecuencia.*|f|order|ordnung)$|^.*[\[(]\s*[kM]?Hz\s*[\])]$",
     re.IGNORECASE,
@@ -62,7 +68,7 @@ _KEY = re.compile(
 )
 _STATUS = re.compile(
     r"(.*[ _.-])?(quality|status|state|flags?|error.*|errors?|alarms?|alm.*|events?|valid|overflows?|count(er)?s?|"
-    r"clip.*|samples|id|device.*|serial.*|version|channel|sensor|range|gain)(\[\d+\])?",
+    r"clip.*|samples|id|device.*|serial.*|version|channel|sensor|range|gain|table|result)(\[\d+\])?",
     re.IGNORECASE,
 )
 # What a name speaks of → the quantity of `camvib.units`, empty for those that no unit of vibration has.
@@ -98,13 +104,19 @@ _STEP = re.compile(
     r"((?:sampl(?:e|ing)|samp|time|acq\w*|scan|horizontal|abscissa|x|wf)[\s_-]*(?:axis[\s_-]*)?"
     r"(?:interval|period|increment|inc|spacing|step|delta)|h_?resolution|sampl(?:e|ing)[\s_-]*time|t[\s_-]*sample|"
     r"delta[\s_-]*[tx]|Δ\s?t|dt|timestep|interval|increment|abtast(?:intervall|zeit|periode|schritt)|pas de temps|"
-    r"p[ée]riode d['’ ]?[ée]chantillonnage|intervallo di campionamento|intervalo de muestreo|采样(?:间隔|周期)|サンプリング間隔)",
+    r"p[ée]riode d['’ ]?[ée]chantillonnage|intervallo di campionamento|intervalo de muestreo|"
+    r"采样(?:间隔|周期)|サンプリング間隔)",
     re.IGNORECASE,
 )
 _BARE_STEPS = ("interval", "increment")  # of anything: only with a unit of time
 _KEY_UNITS = tuple(
     re.compile(pattern)
-    for pattern in (r"(.+?)[\s_]*[\[(（]\s*([^\[\]()（）]+?)\s*[\])）]", r"(.+?)[\s_]+in[\s_]+(\S+)", r"(.+)_([^_\s]+)", r"(.+?)\s*/\s*(\S+)")
+    for pattern in (
+        r"(.+?)[\s_]*[\[(（]\s*([^\[\]()（）]+?)\s*[\])）]",
+        r"(.+?)[\s_]+in[\s_]+(\S+)",
+        r"(.+)_([^_\s]+)",
+        r"(.+?)\s*/\s*(\S+)",
+    )
 )
 _COMMA_COUNTRIES = re.compile(
     r"abtast|messrate|messfreq|[ée]chantillonnage|muestreo|campionamento|amostragem|bemonstering|frekvens|hastighet|"
@@ -118,6 +130,7 @@ def known_unit(text: str | None) -> str | None:
     text = re.sub(r"^[\[({（［](.*)[\])}）］]$", r"\1", (text or "").strip()).strip()
     if not text:
         return None
+    text = re.sub(r"^(\w+) since .*\d.*$", r"\1", text)  # of netCDF's clocks
     if (clock := time_unit(text)) and not (clock == "d" and len(text) == 1):
         return clock
     for word in (text, _WORDS.get(text.lower(), "")):
@@ -126,6 +139,14 @@ def known_unit(text: str | None) -> str | None:
         except UnitError:
             continue
     return None
+
+
+def is_unit(word: str) -> bool:
+    """Tell whether `camvib.units` knows this word."""
+    try:
+        return bool(parse_unit(word))
+    except UnitError:
+        return False
 
 
 def split_name(name: str) -> tuple[str, str | None]:
@@ -203,7 +224,7 @@ def states_rate(name: str) -> bool:
 
 
 def rate_of(name: str, text: str, source: str, decimal: str = ".") -> Rate | None:
-    """Read what stands beside a key (``fs``, ``Sampling Rate [kHz]``, ``dt``): text of which nothing may be left over."""
+    """Read what stands beside a key (``fs``, ``Sampling Rate [kHz]``, ``dt``): nothing of the text may be left over."""
     kind = _kind(name)
     reading = read_number(text, "," if _COMMA_COUNTRIES.search(name) else decimal)
     if kind is None or reading is None:

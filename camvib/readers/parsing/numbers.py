@@ -12,7 +12,10 @@ from typing import NamedTuple
 BLANK_GROUPS = " \u00a0\u2009\u202f'’_"
 _SIGN = r"[-+\u2212]?"
 _EXPONENT = r"(?:[eEdD][-+]?\d{1,3})?"
-_GROUPED = rf"\d{{1,3}}(?:[{BLANK_GROUPS}]\d{{3}})+(?:[.,]\d+)?|\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d{{1,3}}(?:\.\d{{3}})+(?:,\d+)?"
+_GROUPED = (
+    rf"\d{{1,3}}(?:[{BLANK_GROUPS}]\d{{3}})+(?:[.,]\d+)?|"
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+(?:,\d+)?"
+)
 NUMBER = rf"{_SIGN}(?:(?:{_GROUPED})(?![\d.,])|\d+(?:[.,]\d+|\.)?|[.,]\d+){_EXPONENT}"
 _PARTS = re.compile(rf"({NUMBER})\s*(.*)", re.DOTALL)
 _ONE_GROUP = re.compile(r"[-+]?([1-9]\d{0,2})([.,])(\d{3})")
@@ -82,11 +85,13 @@ def read_number(text: str, decimal: str = ".") -> Reading | None:
     if plain is None:
         return None
     exponent = Decimal(plain).as_tuple().exponent
-    return Reading((float(plain),), True, unit, 10.0 ** exponent if isinstance(exponent, int) and exponent > -300 else 0.0)
+    return Reading(
+        (float(plain),), True, unit, 10.0**exponent if isinstance(exponent, int) and exponent > -300 else 0.0
+    )
 
 
 def _choice(grouped: float, pointed: float, sign: str, decimal: str) -> tuple[tuple[float, ...], bool]:
-    """Decide what one group of three digits means; a program that prints 532.489 groups nothing, 25.600 may be either."""
+    """Decide what one group of three digits means: 532.489 is no group, 25.600 may be one."""
     if sign != decimal:
         return (grouped, pointed), True
     is_round = grouped % 10 == 0 or (grouped >= 1024 and float(grouped).hex().startswith("0x1.0000"))

@@ -56,7 +56,7 @@ def calibrate(column: Column, beside: Mapping[str, Sequence[str]]) -> Column:
     return replace(column, values=values, history=(*column.history, f"{step} ({', '.join(scale.keys)} in the file)"))
 
 
-def _scale(beside: Mapping[str, Sequence[str]], is_whole: bool) -> _Scale | None | str:
+def _scale(beside: Mapping[str, Sequence[str]], is_whole: bool) -> _Scale | str | None:
     """Find factor and offset; None if there are none, a sentence if their meaning is open."""
     factors = _numbers(beside, _FACTORS) | {key: 1 / n for key, n in _numbers(beside, _DIVISORS).items() if n}
     offsets = {key: n for key, n in _numbers(beside, _OFFSETS).items() if n}
@@ -73,12 +73,14 @@ def _scale(beside: Mapping[str, Sequence[str]], is_whole: bool) -> _Scale | None
     if len(distinct) > 1:
         return f"scales disagree ({', '.join(f'{key} {n:.6g}' for key, n in factors.items())})"
     if len(offsets) > 1 or (offsets and not set(offsets) & {"add_offset", "intercept"}):
-        return f"offset ({', '.join(f'{key} {n:.6g}' for key, n in offsets.items())}) may count before or after the scale"
+        return (
+            f"offset ({', '.join(f'{key} {n:.6g}' for key, n in offsets.items())}) may count before or after the scale"
+        )
     factor, offset = (distinct or [1.0])[0], next(iter(offsets.values()), 0.0)
     return _Scale(factor, offset, (*factors, *offsets)) if factor != 1 or offset else None
 
 
-def _sensitivity(texts: Sequence[str], known: Sequence[float]) -> float | None | str:
+def _sensitivity(texts: Sequence[str], known: Sequence[float]) -> float | str | None:
     """Take a sensitivity in units a count, or counts a unit; a bare number only if it repeats another statement."""
     reading = read_number(texts[0]) if texts else None
     if reading is None or reading.values[0] in (0.0, 1.0):

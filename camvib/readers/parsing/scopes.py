@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.readers.parsing.channel import Rate
-from camvib.readers.parsing.names import fits_unit, known_unit, rate_of, states_rate
+from camvib.readers.parsing.names import fits_unit, known_unit, rate_of, split_name, states_rate
 from camvib.readers.parsing.text import parse_date
 
 Path = tuple[str, ...]
@@ -27,8 +27,13 @@ NAME_KEYS = (
 )  # fmt: skip
 _UNIT_OF_AXIS = re.compile(r"(^|[./])y_?values[./]quantity[./]label$", re.IGNORECASE)
 # Two halves of one thing in files without structure: Channel_1_Header, Channel_1_Data.
-_HALF = re.compile(r"[_ ](header|hdr|data|meta|metadata|info|attrs|attributes|properties|signal|values|samples)$", re.IGNORECASE)
-_RATE_FOR = re.compile(r"(?:fs|sr|sampling_?rate(?:_hz)?|sample_?rate(?:_hz)?)_(\w+)|(\w+)_(?:fs|sr|sampling_?rate(?:_hz)?|sample_?rate(?:_hz)?)", re.IGNORECASE)
+_HALF = re.compile(
+    r"[_ ](header|hdr|data|meta|metadata|info|attrs|attributes|properties|signal|values|samples)$", re.IGNORECASE
+)
+_RATE_FOR = re.compile(
+    r"(?:fs|sr|sampling_?rate(?:_hz)?|sample_?rate(?:_hz)?)_(\w+)|(\w+)_(?:fs|sr|sampling_?rate(?:_hz)?|sample_?rate(?:_hz)?)",
+    re.IGNORECASE,
+)
 _BARE_NUMBER = re.compile(r"[-+\d.,eE]*")
 _LISTED = re.compile(r"(.*)\[(\d+)\]")
 
@@ -97,11 +102,14 @@ def gather(variables: Mapping[str, NDArray[Any]], series: Sequence[str]) -> Scop
         for scope, key, text, words in _statements(name, value):
             while scope and not any(path[: len(scope)] == tuple(map(_stem, scope)) for path in paths):
                 scope = scope[:-1]
-            is_rate = states_rate(key) and (key.lower() != "rate" or not _BARE_NUMBER.fullmatch(text))  # may be the shaft's
+            is_rate = states_rate(key) and (
+                key.lower() != "rate" or not _BARE_NUMBER.fullmatch(text)
+            )  # may be the shaft's
             rate = rate_of(key, text, name.strip()) if is_rate and text else None
             target = _RATE_FOR.fullmatch(key) if not rate else None
             if target:  # fs_acc: the rate of acc
-                named = [path for path in paths if path[:-1] == scope and path[-1] == _stem(target[1] or target[2])]
+                word = _stem(target[1] or target[2])
+                named = [path for path in paths if path[:-1] == scope and word in (path[-1], split_name(path[-1])[0])]
                 rate = rate_of("fs", text, name.strip()) if named else None
                 scope = named[0] if named else scope
             if target and not rate:
@@ -140,7 +148,12 @@ def _lists(variables: Mapping[str, NDArray[Any]]) -> list[tuple[str, NDArray[Any
     lists: dict[str, dict[int, str]] = {}
     for name, value in variables.items():
         match = _LISTED.fullmatch(name)
-        if match and value.size == 1 and value.dtype.kind in "US" and _last(match[1]).lower() in (*NAME_KEYS, *UNIT_KEYS):
+        if (
+            match
+            and value.size == 1
+            and value.dtype.kind in "US"
+            and _last(match[1]).lower() in (*NAME_KEYS, *UNIT_KEYS)
+        ):
             lists.setdefault(match[1], {})[int(match[2])] = _text(value.reshape(-1)[0])
     return [(name, np.array([words[i] for i in sorted(words)])) for name, words in lists.items() if len(words) > 1]
 

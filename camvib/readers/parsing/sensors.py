@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.readers.parsing.blocks import BLOCK, Spool, blocks
-from camvib.readers.parsing.clock import Clock, read_clock
-from camvib.readers.parsing.names import TIME_UNITS, is_key, is_time, split_name
+from camvib.readers.parsing.clock import Clock, mostly_rises, read_clock
 from camvib.readers.parsing.column import Column
+from camvib.readers.parsing.names import TIME_UNITS, is_key, is_time, split_name
 
 _MOST_SENSORS = 64
 _FEWEST_ROWS = 10
-_VALUE = re.compile(r"_?(val(ue)?s?|data|reading|measurement|wert|y)_?", re.IGNORECASE)
+_VALUE = re.compile(r"_?(val(ue)?s?|data|reading|measurement|wert)_?", re.IGNORECASE)
 
 
 class _Key(NamedTuple):
@@ -32,17 +32,20 @@ class _Key(NamedTuple):
 
 def by_sensor(
     columns: Sequence[Column], clocks: Mapping[int, Clock]
-) -> Iterator[tuple[list[Column], str]] | None:
+) -> tuple[tuple[int, ...], Iterator[tuple[list[Column], str]]] | None:
     """Split a table by sensor, if a column names them; None if its rows are those of one.
 
-    A column whose name says so (sensor, axis, device, …) is believed if each sensor's clock is whole. Any other column of
-    words is, if the clock is not whole before, and each sensor's is.
+    Returns the places of those columns, and the parts with a note on each.
+
+    A column whose name says so (sensor, axis, device, …) is believed if each sensor's clock is whole. Any other column
+    of words is, if the clock is not whole before, and each sensor's is.
     """
     keys = [key for key in (_key(column, i) for i, column in enumerate(columns)) if key]
+    keys.sort(key=lambda key: (not key.is_named_so, not columns[key.at[0]].labels))
     is_broken = any(clock.problem for clock in clocks.values())
     for key in [*keys, *(_both(a, b) for a, b in itertools.combinations(keys, 2))]:
         if (key.is_named_so or is_broken) and _fits(key, columns, clocks):
-            return _parts(columns, key)
+            return key.at, _parts(columns, key)
     return None
 
 
@@ -82,6 +85,8 @@ def _fits(key: _Key, columns: Sequence[Column], clocks: Mapping[int, Clock]) -> 
     if counts.min() < _FEWEST_ROWS:
         return False
     for i in clocks:
+        if not mostly_rises(columns[i].values):  # a start that all rows repeat is no clock
+            continue
         for code in range(len(key.labels)):
             clock = read_clock(_rows(columns[i].values, key.codes, code), columns[i].unit, columns[i].name)
             if clock.problem or clock.rate is None:
@@ -95,7 +100,7 @@ def _parts(columns: Sequence[Column], key: _Key) -> Iterator[tuple[list[Column],
     for code, label in enumerate(key.labels):
         part = []
         for i, column in enumerate(columns):
-            if i in key.at:
+            if i in key.at or column.labels:
                 continue
             values = _rows(column.values, key.codes, code)
             name = column.name

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 _DATE = (
     r"(?P<date>\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})|\d{8}|"
-    r"\d{1,2}[-/. ]+[^\W\d_]{3,9}\.?[-/. ,]+(?:\d{4}|\d{2})|[^\W\d_]{3,9}\.?[-/. ]+\d{1,2}(?:st|nd|rd|th)?[-/., ]+\d{4})"
+    r"\d{1,2}[-/. ]+[^\W\d_]{3,9}\.?[-/. ,]+(?:\d{4}|\d{2})|"
+    r"[^\W\d_]{3,9}\.?[-/. ]+\d{1,2}(?:st|nd|rd|th)?[-/., ]+\d{4})"
 )
 _TIME = (
     r"(?:(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.m](?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?)?|"
@@ -21,9 +22,7 @@ _TIME = (
 )
 _TAIL = r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[-+]\d{2}:?\d{2}|\([-+]\d{4}\))?"
 _BOTH = re.compile(rf"{_DATE}(?:T|,? +|[-_:](?=\d\d:)){_TIME}{_TAIL}|{_DATE.replace('<date>', '<day>')}")
-_OF_DAY = re.compile(
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2}):(?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?" + _TAIL
-)
+_OF_DAY = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2}):(?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?" + _TAIL)
 _MINUTES = re.compile(r"(?P<minute>\d{1,3}):(?P<second>\d{2})[.,](?P<fraction>\d{1,9})")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}([.,]\d{1,9})?(Z|[-+]\d{2}:\d{2})?")
 _MONTHS = {
@@ -39,6 +38,10 @@ _DAY_S = 86400
 
 def is_stamp(cell: str) -> bool:
     """Tell whether a cell is a date, a time of day, or both."""
+    if not (
+        ":" in cell or cell.count("-") > 1 or cell.count("/") > 1 or cell.count(".") > 1 or " " in cell or "T" in cell
+    ):
+        return len(cell) == 8 and cell.isdigit()
     return cell[:1].isalnum() and any(pattern.fullmatch(cell) for pattern in (_BOTH, _OF_DAY, _MINUTES))
 
 
@@ -87,8 +90,10 @@ class StampForm:
         if "half" in parts and parts["half"].notna().any():
             is_pm = parts["half"].str.lower().str.startswith("p").fillna(False).to_numpy(dtype=bool)
             has_half = parts["half"].notna().to_numpy(dtype=bool)
-            clock = clock + np.where(has_half & is_pm & (hour < 12), 43200, 0) - np.where(
-                has_half & ~is_pm & (hour == 12), 43200, 0
+            clock = (
+                clock
+                + np.where(has_half & is_pm & (hour < 12), 43200, 0)
+                - np.where(has_half & ~is_pm & (hour == 12), 43200, 0)
             )
         if "zone" in parts and parts["zone"].notna().any():
             clock = clock - parts["zone"].map(_offset_s, na_action="ignore").astype("float64").fillna(0).to_numpy()

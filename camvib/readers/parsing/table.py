@@ -19,8 +19,10 @@ from camvib.readers.parsing.names import (
     TIME_UNITS,
     is_frequency,
     is_index,
+    is_key,
     is_status,
     is_time,
+    is_unit,
     known_unit,
     rate_of,
     unit_in_time_name,
@@ -29,6 +31,7 @@ from camvib.readers.parsing.names import (
 from camvib.readers.parsing.sensors import by_sensor
 
 Found = Channel | LeftOut
+_UNTIMED = 0.005  # share of rows without a time that the others bridge
 _SHORT_NAMES = ("t", "s", "ts", "ms", "us", "stamp")
 
 
@@ -47,12 +50,14 @@ def table_channels(columns: Sequence[Column], form: str, warnings: Iterable[str]
     """
     warnings = tuple(warnings)
     columns = _with_units([column for column in columns if not _empty_time(column)])
-    columns, left_out = _sorted_out(columns)
+    columns, left_out = _sorted_out(_timed(columns, form))
     yield from left_out
     clocks = {i: _Clocked(column, _clock(column)) for i, column in enumerate(columns) if _is_clock(columns, i)}
     sensors = by_sensor(columns, {i: one.clock for i, one in clocks.items()})
     if sensors is not None:
-        for part, note in sensors:
+        keys, parts = sensors
+        yield from (LeftOut(c.name, _text_of(c)) for i, c in enumerate(columns) if c.labels and i not in keys)
+        for part, note in parts:
             yield from table_channels(part, form, (*warnings, note))
         return
     spectra, axes = _spectra(columns, clocks)
@@ -69,16 +74,22 @@ def table_channels(columns: Sequence[Column], form: str, warnings: Iterable[str]
         yield _channel(column, _serving(clocks, i), form, warnings)
     if axes and not found:
         name = columns[min(axes)].name
-        raise NotATimeSeries(f"a spectrum: column {name!r} rises evenly, no samples over time", "Export the time series")
+        raise NotATimeSeries(
+            f"a spectrum: column {name!r} rises evenly, no samples over time", "Export the time series"
+        )
 
 
 def _no_channel(column: Column, is_before_clock: bool, is_spectrum: bool) -> str:
     if is_spectrum:
         return "a spectrum: it stands over a frequency axis, not over time"
     if column.labels:
-        return f"text: {', '.join(column.labels[:3])}{', …' if len(column.labels) > 3 else ''}"
+        return _text_of(column)
     may_count = not column.named or is_index(column.name) or is_time(column.name)
     return "counts the rows" if is_before_clock or (may_count and is_running_number(column.values)) else ""
+
+
+def _text_of(column: Column) -> str:
+    return f"text: {', '.join(column.labels[:3])}{', …' if len(column.labels) > 3 else ''}"
 
 
 def _serving(clocks: dict[int, _Clocked], i: int) -> _Clocked | None:
@@ -102,15 +113,37 @@ def _sorted_out(columns: Sequence[Column]) -> tuple[list[Column], list[LeftOut]]
                 rates += (rate,)
                 continue
             value = float(column.values[0])
-            if column.unit is None and value.is_integer() and len(column.values) > 10 and not is_time(column.name):
-                if is_status(column.name) or value != 0:
-                    constant.append(column)
-                    continue
+            is_whole = column.unit is None and value.is_integer() and len(column.values) > 10
+            if is_whole and not is_time(column.name) and (is_status(column.name) or value != 0):
+                constant.append(column)
+                continue
         kept.append(column)
     if not any(_varies(column.values) for column in kept):
-        kept, constant = [column for column in columns if column in kept or column in constant], []
+        kept, constant = [*kept, *constant], []
     left_out = [LeftOut(one.name, f"all rows repeat {float(one.values[0]):.12g}") for one in constant]
     return [replace(column, rates=(*column.rates, *rates)) for column in kept] if rates else kept, left_out
+
+
+def _timed(columns: Sequence[Column], form: str) -> list[Column]:
+    """Take out rows without a time, in which slower sensors write, if the others hold nothing there."""
+    clocks = [
+        column for column in columns
+        if not column.labels and (column.unit in TIME_UNITS or is_time(column.name)) and mostly_rises(column.values)
+    ]  # fmt: skip
+    if len(clocks) != 1 or not 10 < len(clocks[0].values) < BLOCK:
+        return list(columns)
+    timed = np.isfinite(clocks[0].values)
+    if timed.all() or timed.mean() > 1 - _UNTIMED:
+        return list(columns)
+    kept = []
+    for column in columns:
+        n = min(len(column.values), len(timed))
+        values, is_timed = column.values[:n], timed[:n]
+        if column.labels or not np.isfinite(values[~is_timed]).any():
+            kept.append(replace(column, values=values[is_timed]))
+        elif np.isfinite(values[is_timed]).any():
+            return list(columns)
+    return kept
 
 
 def _varies(values: NDArray[Any]) -> bool:
@@ -134,7 +167,7 @@ def _spectra(columns: Sequence[Column], clocks: dict[int, _Clocked]) -> tuple[se
             del clocks[i]
     spectra = set()
     for axis in axes:
-        following = [i for i in range(axis + 1, len(columns))]
+        following = range(axis + 1, len(columns))
         stop = next((i for i in following if i in clocks or i in axes), len(columns))
         spectra |= set(range(axis + 1, stop))
     return spectra, axes
@@ -185,7 +218,7 @@ def _is_clock(columns: Sequence[Column], i: int) -> bool:
         return len(columns) > 1 and looks_like_clock(column.values) and not is_running_number(column.values)
     if column.unit in TIME_UNITS:
         return True
-    if column.unit is not None:
+    if is_key(column.name) or (column.unit is not None and is_unit(column.unit)):
         return False
     if is_time(column.name) and not is_running_number(column.values):
         return column.name.strip().lower() not in _SHORT_NAMES or mostly_rises(column.values)

@@ -15,7 +15,9 @@ _STATEMENT = re.compile(
     rf"(?P<value>{NUMBER})(?:\s*(?P<unit>[^\s\d:=;,\t|\"'()\[\]-][^:=;,\t|\"'()\[\]]*?))?"
     r"(?P<end>[\"')\]]*\s*(?:$|[;,\t|(\[]))"
 )
-_UNIT_LINE = re.compile(r"[#%/;\s\"]*(?:units?|einheit|unit[ée])\"?\s*[:=,;\t]\s*\"?([^\s,;\t\"]+)\"?[,;\s]*$", re.IGNORECASE)
+_UNIT_LINE = re.compile(
+    r"[#%/;\s\"]*(?:units?|einheit|unit[ée])\"?\s*[:=,;\t]\s*\"?([^\s,;\t\"]+)\"?[,;\s]*$", re.IGNORECASE
+)
 _DATE_HINT = re.compile(r"\b(19|20)\d\d\b.*\d{1,2}:\d{2}|\d{1,2}:\d{2}.*\b(19|20)\d\d\b")
 
 
@@ -41,7 +43,7 @@ def _old_encoding(head: bytes) -> str:
     if not words or len(words) < len(runs) / 2:  # letters with accents stand alone between others
         return "cp1252"
     high = [byte for run in words for byte in run if byte >= 0x80]
-    if sum(0xC0 <= byte for byte in high) >= 0.95 * len(high) and sum(0xE0 <= byte for byte in high) > 0.6 * len(high):
+    if sum(byte >= 0xC0 for byte in high) >= 0.95 * len(high) and sum(byte >= 0xE0 for byte in high) > 0.6 * len(high):
         return "cp1251"
     for name, low, last in (("shift_jis", 0x81, 0x9F), ("gb18030", 0xA1, 0xF7)):
         leads = [run[0] for run in words]

@@ -39,6 +39,9 @@ def variable_channels(
     """
     spectra = {len(value) for value in variables.values() if value.dtype.kind == "c" and value.ndim}
     series = [name for name, value in variables.items() if _is_series(name, value)]
+    windows = [variables[name] for name in series if _windows(variables[name], variables) is not None]
+    counted = {value.shape[0] for value in windows}
+    series = [name for name in series if not _is_label_vector(variables[name], counted)]
     scopes = gather(variables, series)
     tables: dict[object, list[Column]] = {}  # by length, or of one array alone by its name
     for name in series:
@@ -92,11 +95,11 @@ def _is_series(name: str, value: NDArray[Any]) -> bool:
     return value.dtype.kind in "fiu" and value.ndim <= 4 and (value.size > 1 or value.ndim == 1)
 
 
-def _columns(
-    name: str, value: NDArray[Any], scopes: Scopes, unit: str | None, axis: int | None
-) -> Iterator[Column]:
+def _columns(name: str, value: NDArray[Any], scopes: Scopes, unit: str | None, axis: int | None) -> Iterator[Column]:
     """Split an array into series; a list of names or units as long as there are series belongs to them."""
-    found = [(label, series) for label, series in array_columns(name, value, axis) if len(series) > 1 or value.ndim == 1]
+    found = [
+        (label, series) for label, series in array_columns(name, value, axis) if len(series) > 1 or value.ndim == 1
+    ]
     many = len(found) > 1 and value.ndim == 2
     names = scopes.listed(name, NAME_KEYS, len(found)) if many else ()
     units = scopes.listed(name, UNIT_KEYS, len(found)) if many else ()
@@ -122,6 +125,10 @@ def _windows(value: NDArray[Any], variables: Mapping[str, NDArray[Any]]) -> int 
         counted = [axis for axis in (0, 1) if value.shape[axis] in counts]
         return 1 - counted[0] if len(counted) == 1 else None
     return None
+
+
+def _is_label_vector(value: NDArray[Any], counts: set[int]) -> bool:
+    return value.ndim == 1 and value.dtype.kind in "iu" and len(value) in counts
 
 
 def _undecided(value: NDArray[Any], variables: Mapping[str, NDArray[Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Evidence as a file: 8 bits a cell with the scale kept, packed with zstd; older files (.npz) are still read.
+"""Evidence as a file: 8 bits a cell (16 of small maps), the scale kept, packed with zstd; .npz of 0.1 is read too.
 
 The map's mean is kept exactly, so that map and logit add up after reading as before.
 """
@@ -24,6 +24,7 @@ from camvib.records import ActivationMap, ChangeMap, Evidence, Spectrogram
 MAGIC = b"CVEV\x02"
 MOST_BYTES = 1 << 28  # of a file unpacked: more is no evidence
 _STALE_S = 3600.0
+_FEW_CELLS = 4096  # a map so small is kept with 16 bits
 _Packed = tuple[dict[str, Any], bytes]  # what an array is like, and its bytes
 
 
@@ -120,7 +121,7 @@ def pack(evidence: Evidence) -> bytes:
         "spectrogram_db": _cells(spectrogram.values_db),
         "frequency_hz": _axis(spectrogram.frequency_hz),
         "time_s": _axis(spectrogram.time_s),
-        "map": _cells(shown.values),
+        "map": _cells(shown.values, np.uint16 if shown.values.size <= _FEW_CELLS else np.uint8),
         "map_frequency_hz": _axis(shown.frequency_hz),
         "map_time_s": _axis(shown.time_s),
         "waveform_low": _cells(evidence.waveform_low, np.uint16),
@@ -134,6 +135,9 @@ def pack(evidence: Evidence) -> bytes:
             "change_frequency_hz": _axis(change.frequency_hz),
             "change_time_s": _axis(change.time_s),
         }
+    for name, whole in (("change_frequency_hz", "frequency_hz"), ("change_time_s", "time_s")):
+        if arrays.get(name) == arrays[whole]:
+            arrays[name] = {"kind": "same", "as": whole}, b""
     about = {
         "unit": spectrogram.unit,
         "label": shown.label,
@@ -155,7 +159,10 @@ def unpack(content: bytes) -> Evidence:
     arrays: dict[str, NDArray[np.float64]] = {}
     offset = 4 + length
     for name, described in about["arrays"].items():
-        arrays[name], offset = _array(described, plain, offset)
+        if described["kind"] == "same":
+            arrays[name] = arrays[described["as"]]
+        else:
+            arrays[name], offset = _array(described, plain, offset)
     shown = arrays["map"] + (about["mean"] - arrays["map"].mean())
     return Evidence(
         spectrogram=Spectrogram(
@@ -195,7 +202,7 @@ def _axis(values: NDArray[np.floating]) -> _Packed:
             return {"kind": "grid", "n": len(values), "low": float(values[0]), "step": step}, counts.astype(
                 np.uint8
             ).tobytes()
-    return {"kind": "float32", "shape": [len(values)]}, values.astype(np.float32).tobytes()
+    return {"kind": "float64", "shape": [len(values)]}, values.tobytes()
 
 
 def _array(described: Mapping[str, Any], plain: bytes, offset: int) -> tuple[NDArray[np.float64], int]:
@@ -207,7 +214,7 @@ def _array(described: Mapping[str, Any], plain: bytes, offset: int) -> tuple[NDA
     kind = np.dtype(described["kind"])
     n = int(np.prod(described["shape"]))
     values = np.frombuffer(plain, kind, n, offset).reshape(described["shape"]).astype(np.float64)
-    if kind != np.float32:
+    if kind != np.float64:
         values = described["low"] + described["step"] * values
     return values, offset + n * kind.itemsize
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, insert, select, update
 
-from camvib.baseline import Baseline
+from camvib.images.baseline import Baseline
 from camvib.monitoring.clock import now_text
 from camvib.monitoring.database import Database
 from camvib.monitoring.tables import BaselineRow, clean

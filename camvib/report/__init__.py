@@ -1,5 +1,5 @@
-"""Diagnoses as one offline HTML page."""
+"""Diagnoses as one offline HTML page. Imports drawing, records and errors."""
 
-from camvib.report.render import write_report
+from camvib.report.page import write_report
 
 __all__ = ["write_report"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camvib.baseline import Baseline
 from camvib.errors import StoreError
+from camvib.images.baseline import Baseline
 from camvib.monitoring.database import Database
 from camvib.monitoring.kept_baselines import KeptBaseline
 from camvib.monitoring.ledger import Store

@@ -34,7 +34,7 @@ def upgrade() -> None:
                     )  # PostgreSQL: index names belong to the schema, not the table
             op.rename_table(name, f"old_{name}")
     if connection.dialect.name == "postgresql":
-        for name in ("diagnoses", "baselines"):
+        for name in {"diagnoses", "baselines"} & set(old):
             for constraint in (f"{name}_pkey", *_unique_names(connection, f"old_{name}")):
                 op.execute(f'ALTER TABLE old_{name} RENAME CONSTRAINT "{constraint}" TO "old_{constraint}"')
             op.execute(f"ALTER SEQUENCE IF EXISTS {name}_id_seq RENAME TO old_{name}_id_seq")

@@ -1,0 +1,4 @@
+"""Waveform → image: spectrogram, envelope, their axes, the healthy baseline, the difference of two.
+
+Imports records, settings and errors.
+"""

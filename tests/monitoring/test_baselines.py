@@ -18,13 +18,14 @@ from camvib.model.diagnoser import Diagnoser
 from camvib.model.folder import load_model
 from camvib.model.model import Model, digest_of
 from camvib.monitoring.baselines import learn_baselines
-from camvib.monitoring.batch import diagnose
+from camvib.monitoring.batch import Options, diagnose
 from camvib.monitoring.ledger import Store
 from camvib.networks.change_cnn import ChangeNetwork
 from camvib.readers import read
 from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
 
+INLINE = Options(workers=0)
 RATE, SECONDS = 512.0, 2.0
 SETTINGS = Settings.model_validate(
     {
@@ -107,23 +108,23 @@ def test_without_a_baseline_refused_with_it_judged_renewed_judged_anew(
 ) -> None:
     folder = plant(tmp_path / "plant", {"pump 1": 4, "fan": 4})
     paths = sorted(folder.glob("pump*.npz"))
-    first = diagnose(paths, model, store, progress=False)
+    first = diagnose(paths, model, store, INLINE, progress=False)
     assert {d.verdict for d in first.diagnoses} == {"refused"}
     assert "no healthy baseline of asset pump 1" in first.diagnoses[0].reason
     assert "camvib baseline" in first.diagnoses[0].remedy
     assert "--asset 'pump 1'" in first.diagnoses[0].remedy
-    assert diagnose(paths, model, store, progress=False).new == 0
+    assert diagnose(paths, model, store, INLINE, progress=False).new == 0
 
     learned = learn_baselines([folder], model, store, asset="pump 1", progress=False)
     assert [(one.asset, len(one.recording_ids), one.error) for one in learned] == [("pump 1", 4, "")]
-    second = diagnose([folder], model, store, progress=False)
+    second = diagnose([folder], model, store, INLINE, progress=False)
     verdicts = {d.asset: d.verdict for d in second.diagnoses}
     assert verdicts["fan"] == "refused"
     assert verdicts["pump 1"] in ("healthy", "fault")
-    assert diagnose([folder], model, store, progress=False).new == 0
+    assert diagnose([folder], model, store, INLINE, progress=False).new == 0
 
     learn_baselines([write(tmp_path / f"new{k}.npz", wave(50 + k)) for k in range(3)], model, store, asset="pump 1")
-    third = diagnose(paths, model, store, progress=False)
+    third = diagnose(paths, model, store, INLINE, progress=False)
     assert third.new == len(paths)
     assert third.diagnoses[0].settings_digest != second.diagnoses[0].settings_digest
 
@@ -165,7 +166,7 @@ def test_where_no_asset_is_named_the_group_is_the_asset(model: Model, store: Sto
     table.assign(group=table.asset).drop(columns="asset").to_csv(folder / "labels.csv", index=False)
     learned = learn_baselines([folder], model, store, progress=False)
     assert sorted(one.asset for one in learned) == ["fan", "pump"]
-    found = diagnose([folder], model, store, progress=False)
+    found = diagnose([folder], model, store, INLINE, progress=False)
     assert {d.asset for d in found.diagnoses} == {"fan", "pump"}
     assert "refused" not in found.counts
 

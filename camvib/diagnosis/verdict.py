@@ -16,8 +16,7 @@ from camvib.diagnosis.names import name_region
 from camvib.diagnosis.regions import regions
 from camvib.images.axes import Axes
 from camvib.images.baseline import MIN_RECORDINGS, Baseline
-from camvib.model.diagnoser import Prediction
-from camvib.model.model import Model
+from camvib.model.model import Model, Prediction
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
 from camvib.records import ActivationMap, Diagnosis, Evidence, Finding, Recording, Region
@@ -86,7 +85,8 @@ def _conclude(
     label = predicted_label(logits, model.classes, model.is_multilabel)
     shown, reference = model.what_to_show(label, logits)
     maps = np.concatenate(list(predicted.maps), axis=-1)
-    axes = _axes(recording, model, maps)
+    speed = model.relative_speed(recording.shaft_hz)
+    axes = _axes(recording, model, maps, speed)
     _check(predicted, model)
     # In calibrated logits, so that the picture adds up to the log odds of the probabilities beside it.
     scale = 1 / model.calibration.temperature
@@ -104,7 +104,7 @@ def _conclude(
         regions=_named_regions(activation, axes, model),
         reference=reference,
     )
-    return diagnosis, evidence_of(recording, model, predicted, activation, axes)
+    return diagnosis, evidence_of(recording, model, predicted, activation, axes, speed)
 
 
 def _without_baseline(draft: Diagnosis, command: str) -> Diagnosis:
@@ -138,7 +138,7 @@ def _draft(recording: Recording, model: Model, findings: tuple[Finding, ...]) ->
 
 def _predict_together(checked: Sequence[Checked], model: Model) -> Iterator[Prediction]:
     """Predictions of recordings in their order; the windows of short ones go through the network as one batch."""
-    n = model.diagnoser.spectrogram.n
+    n = model.n
     together: list[Checked] = []
     for one in checked:
         windows = len(one.recording.samples) // n
@@ -154,19 +154,24 @@ def _predict_together(checked: Sequence[Checked], model: Model) -> Iterator[Pred
 
 
 def _predict_batch(checked: Sequence[Checked], model: Model) -> Iterator[Prediction]:
-    n = model.diagnoser.spectrogram.n
+    n = model.n
     counts = [len(one.recording.samples) // n for one in checked]
     windows = [
         np.asarray(one.recording.samples[: count * n], np.float32).reshape(-1, n)
         for one, count in zip(checked, counts, strict=True)
     ]
-    predicted = model.predict(np.concatenate(windows), _each(checked, counts) if model.needs_baseline else None)
+    speeds = [model.relative_speed(one.recording.shaft_hz) for one in checked]
+    predicted = model.predict(
+        np.concatenate(windows),
+        _each(checked, counts) if model.needs_baseline else None,
+        speed=np.repeat(speeds, counts),
+    )
     first = 0
     for count in counts:
         rows = slice(first, first + count)
         first += count
         part: list[Any] = [None if value is None else value[rows] for value in predicted]
-        yield _folded(Prediction(*part), columns_to_fold(count * model.settings.spectrogram.columns))
+        yield _folded(Prediction(*part), columns_to_fold(count * model.settings.image.columns))
 
 
 def _each(checked: Sequence[Checked], counts: Sequence[int]) -> Baseline:
@@ -184,32 +189,33 @@ def _folded(part: Prediction, fold: int) -> Prediction:
     if fold == 1:
         return part
     change = None if part.change is None else mean_of_columns(part.change, fold)
-    return part._replace(spectrogram_db=mean_of_columns(part.spectrogram_db, fold), change=change)
+    return part._replace(image_db=mean_of_columns(part.image_db, fold), change=change)
 
 
 def _predict_long(recording: Recording, model: Model, baseline: Baseline | None) -> Prediction:
-    n = model.diagnoser.spectrogram.n
+    n = model.n
     count = len(recording.samples) // n
-    fold = columns_to_fold(count * model.settings.spectrogram.columns)
+    fold = columns_to_fold(count * model.settings.image.columns)
+    speed = model.relative_speed(recording.shaft_hz)
     parts = []
     for first in range(0, count, WINDOWS_TOGETHER):  # bounded memory, however long the recording
         last = min(first + WINDOWS_TOGETHER, count)
         block = np.asarray(recording.samples[first * n : last * n], np.float32)
-        parts.append(_folded(model.predict(block.reshape(-1, n), baseline), fold))
+        parts.append(_folded(model.predict(block.reshape(-1, n), baseline, speed=speed), fold))
     return Prediction.join(parts)
 
 
-def _axes(recording: Recording, model: Model, maps: np.ndarray) -> Axes:
+def _axes(recording: Recording, model: Model, maps: np.ndarray, speed: float) -> Axes:
     """Edges of the tiled maps' cells, within the file."""
-    n_windows = len(recording.samples) // model.diagnoser.spectrogram.n
-    pooled = model.diagnoser.spectrogram.axes.pooled(maps.shape[-2], 1)
+    n_windows = len(recording.samples) // model.n
+    pooled = model.map_axes(maps, speed)
     seconds = np.linspace(0, n_windows * model.window_s, maps.shape[-1] + 1)
     return Axes(pooled.frequency_hz, recording.start_s + seconds)
 
 
 def _check(predicted: Prediction, model: Model) -> None:
     """Hold every deployed network to its identity: the mean of each map plus the head's bias is the logit."""
-    bias = model.diagnoser.network.bias
+    bias = model.diagnoser.bias
     if bias is None:
         return
     sums = predicted.maps.mean(axis=(0, 2, 3), dtype=np.float64) + bias.detach().numpy()

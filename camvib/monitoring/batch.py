@@ -21,7 +21,7 @@ from camvib.model.model import Model
 from camvib.monitoring.cases import CasePolicy
 from camvib.monitoring.claims import LEASE_S, Claims, Registered
 from camvib.monitoring.clock import utc_text
-from camvib.monitoring.discovery import Declared, Listing, check_declared, discover, seen_again
+from camvib.monitoring.discovery import Discovery, Listing, discover, seen_again
 from camvib.monitoring.evidence_file import sweep
 from camvib.monitoring.ledger import Store
 from camvib.monitoring.line import Line
@@ -39,8 +39,8 @@ class Options:
 
     Attributes
     ----------
-    declared : Declared
-        What is declared of all files.
+    discovery : Discovery
+        What is declared of the files, and which are taken.
     allow_resample : bool
         Bring recordings to the model's sampling rate instead of refusing them.
     workers : int or None
@@ -57,7 +57,7 @@ class Options:
         After so long a process that was not heard of counts as dead.
     """
 
-    declared: Declared = field(default_factory=Declared)
+    discovery: Discovery = field(default_factory=Discovery)
     allow_resample: bool = False
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
@@ -198,7 +198,6 @@ class Run:
     """
 
     def __init__(self, model: Model, store: Store, options: Options) -> None:
-        check_declared(options.declared)
         self.model, self.store, self.options = model, store, options
         self.settings_digest = f"{model.settings.diagnosis.digest()}{'-resample' if options.allow_resample else ''}"
         job = f"{model.digest}-{self.settings_digest}{'' if options.current else '-beside'}"
@@ -222,7 +221,7 @@ class Run:
         self.store.note_model(self.model.digest, "", {})
         if self.model.needs_baseline:
             self.claims.renew_stale(self.store.baseline_digests(self.model.image_digest))
-        registered = self.claims.register(discover(sources, self.options.declared, listing))
+        registered = self.claims.register(discover(sources, self.options.discovery, listing))
         return registered, listing
 
     def find_again(self, since: str, until: str) -> tuple[Registered, Listing]:

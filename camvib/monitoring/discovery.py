@@ -11,7 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from camvib.monitoring.path_pattern import PathPattern
 from camvib.monitoring.sources import is_remote, remote_files
 from camvib.recordings.entries import Entry
 from camvib.recordings.labels import LABELS, SEGMENTS, Row, read_rows, with_segments
+from camvib.records import Declared
 
 SKIPPED_FOLDERS = {"twins", "masks", "__pycache__", "__MACOSX"}
 _TABLES_ABOVE = 3
@@ -29,27 +30,36 @@ _CLOCKS_APART_S = 60.0  # a file from further in the future was written under an
 
 
 @dataclass(frozen=True)
-class Declared:
-    """What is declared of all files of a run; it comes before what labels.csv and paths say, `asset` after.
+class Discovery:
+    """What is declared of the files of a run, and which of them are taken.
 
     Attributes
     ----------
-    channel, unit : str, optional
-    sampling_rate_hz : float, optional
+    declared : Declared
+        It comes before what labels.csv and paths say.
     asset : str
         Of recordings of which nothing else names the asset.
     asset_from : str
         Pattern over paths, see `camvib.monitoring.path_pattern.PathPattern`.
     settle_s : float
         Files that were written to within so many seconds are left to the next run.
+
+    Raises
+    ------
+    SettingsError
+        The pattern has no field, or the time to settle is negative.
     """
 
-    channel: str | None = None
-    unit: str | None = None
-    sampling_rate_hz: float | None = None
+    declared: Declared = field(default_factory=Declared)
     asset: str = ""
     asset_from: str = ""
     settle_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.asset_from:
+            PathPattern(self.asset_from)
+        if self.settle_s < 0:
+            raise SettingsError(f"{self.settle_s:g} s to settle", "Give 0 or more")
 
 
 @dataclass(frozen=True)
@@ -103,14 +113,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
-def discover(sources: Sequence[str | Path], declared: Declared, listing: Listing) -> Iterator[FoundFile]:
+def discover(sources: Sequence[str | Path], wanted: Discovery, listing: Listing) -> Iterator[FoundFile]:
     """List the files of sources: paths of files and folders, or URLs (``s3://…``).
 
     A folder gives all its files, whether its labels.csv names them or not, except hidden ones, ``twins/``, ``masks/``,
     ``*.md``, ``LICENSE*`` and the tables themselves. A source that cannot be listed is noted in `listing`; the
     others go on.
     """
-    walk = _Walk(declared, listing)
+    walk = _Walk(wanted, listing)
     for source in sources:
         before = walk.count
         try:
@@ -125,16 +135,16 @@ def discover(sources: Sequence[str | Path], declared: Declared, listing: Listing
 
 
 class _Walk:
-    def __init__(self, declared: Declared, listing: Listing) -> None:
-        self.declared, self.listing, self.count = declared, listing, 0
-        self.pattern = PathPattern(declared.asset_from) if declared.asset_from else None
+    def __init__(self, wanted: Discovery, listing: Listing) -> None:
+        self.wanted, self.listing, self.count = wanted, listing, 0
+        self.pattern = PathPattern(wanted.asset_from) if wanted.asset_from else None
 
     def settled(self, found: Iterator[FoundFile]) -> Iterator[FoundFile]:
         now_ns = time.time_ns()
         for file in found:
             self.count += 1
             age_s = (now_ns - file.mtime_ns) / 1e9
-            if file.size >= 0 and -_CLOCKS_APART_S < age_s < self.declared.settle_s:
+            if file.size >= 0 and -_CLOCKS_APART_S < age_s < self.wanted.settle_s:
                 self.listing.unsettled += 1
             else:
                 yield file
@@ -211,10 +221,8 @@ class _Walk:
         return self._json([self._said({}, path, root)])
 
     def _entry(self, row: Row) -> dict[str, Any]:
-        names = ("label", "group", "channel", "sampling_rate_hz", "unit", "asset", "start_s", "end_s", "recorded_at")
-        values = {name: getattr(row, name) for name in names}
-        values["attributes"] = {"channels": row.attributes["channels"]} if "channels" in row.attributes else None
-        return {name: value for name, value in values.items() if value not in (None, "")}
+        values = {name: value for name, value in vars(row).items() if name not in ("file", "line")}
+        return {name: value for name, value in values.items() if value not in (None, "", {})}
 
     def _said(self, entry: dict[str, Any], path: str, root: str) -> dict[str, Any]:
         if self.pattern is None:
@@ -227,13 +235,12 @@ class _Walk:
         return {**values, **entry}
 
     def _json(self, entries: list[dict[str, Any]]) -> str:
-        declared = self.declared
         for entry in entries:
             for name in ("channel", "unit", "sampling_rate_hz"):
-                if (value := getattr(declared, name)) is not None:
+                if (value := getattr(self.wanted.declared, name)) is not None:
                     entry[name] = value
-            if declared.asset and not entry.get("asset"):
-                entry["asset"] = declared.asset
+            if self.wanted.asset and not entry.get("asset"):
+                entry["asset"] = self.wanted.asset
         if len(entries) == 1 and not entries[0]:
             return "[{}]"
         return json.dumps(entries, default=datetime.isoformat, ensure_ascii=True, sort_keys=True)
@@ -291,18 +298,3 @@ def entries_of(text: str, file: Path) -> list[Entry]:
         when = values.pop("recorded_at", None)
         found.append(Entry(file, recorded_at=datetime.fromisoformat(when) if when else None, **values))
     return found
-
-
-def check_declared(declared: Declared) -> Declared:
-    """Refuse what makes no sense before anything starts.
-
-    Raises
-    ------
-    SettingsError
-        The pattern has no field, or the time to settle is negative.
-    """
-    if declared.asset_from:
-        PathPattern(declared.asset_from)
-    if declared.settle_s < 0:
-        raise SettingsError(f"{declared.settle_s:g} s to settle", "Give 0 or more")
-    return replace(declared)

@@ -11,8 +11,9 @@ from camvib.errors import SettingsError
 from camvib.monitoring.batch import Options
 from camvib.monitoring.cases import CasePolicy
 from camvib.monitoring.claims import LEASE_S
-from camvib.monitoring.discovery import Declared
+from camvib.monitoring.discovery import Discovery
 from camvib.monitoring.workers import Limits
+from camvib.records import Declared
 
 
 class _Plain(BaseModel):
@@ -82,8 +83,8 @@ class BatchSettings(_Plain):
     def options(self, baseline_command: str = BASELINE_COMMAND) -> Options:
         """The same for `camvib.monitoring.batch`."""
         return Options(
-            declared=Declared(
-                self.channel, self.unit, self.sampling_rate_hz, self.asset, self.asset_from, self.settle_s
+            discovery=Discovery(
+                Declared(self.channel, self.unit, self.sampling_rate_hz), self.asset, self.asset_from, self.settle_s
             ),
             allow_resample=self.allow_resample,
             workers=self.workers,

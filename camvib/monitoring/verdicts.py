@@ -213,6 +213,20 @@ class Verdicts:
             counted.update((row[0], row[1]) for row in self.database.rows(query))
         return dict(counted)
 
+    def refused_of(self, files: Sequence[int], most: int) -> list[Diagnosis]:
+        """The newest refusals among files of a job, not more than so many."""
+        if not files:
+            return []
+        query = (
+            select(DiagnosisRow.record, OutcomeRow.file_id)
+            .join(OutcomeRow, DiagnosisRow.id == OutcomeRow.diagnosis_id)
+            .where(DiagnosisRow.verdict == "refused", OutcomeRow.file_id.between(min(files), max(files)))
+            .order_by(DiagnosisRow.id.desc())
+            .limit(20 * most)
+        )
+        mine = set(files)
+        return [from_record(row[0]) for row in self.database.rows(query) if row[1] in mine][:most]
+
 
 def _supersede(connection: Connection, kept: Kept, paths: set[str]) -> None:
     """Make verdicts the ones that count, in place of older ones of the same recordings."""

@@ -1,6 +1,5 @@
 """A model that compares with the asset's healthy baseline: learned, kept, asked for, renewed."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from camvib.images.baseline import Baseline
 from camvib.model.calibration import Calibration
 from camvib.model.diagnoser import Diagnoser
 from camvib.model.folder import load_model
-from camvib.model.model import Model, digest_of
+from camvib.model.model import Model
 from camvib.monitoring.baselines import learn_baselines
 from camvib.monitoring.batch import Options, diagnose
 from camvib.monitoring.ledger import Store
@@ -29,9 +28,8 @@ INLINE = Options(workers=0)
 RATE, SECONDS = 512.0, 2.0
 SETTINGS = Settings.model_validate(
     {
-        "spectrogram": {"window_s": SECONDS, "rows": 32, "columns": 32},
-        "model": {"name": "change_cnn"},
-        "twin": {"widths": (8, 12, 16)},
+        "image": {"window_s": SECONDS, "rows": 32, "columns": 32},
+        "model": {"name": "change_cnn", "widths": (8, 12, 16)},
     }
 )
 
@@ -192,7 +190,9 @@ def test_the_command_learns_and_exits_with_2_where_an_asset_failed(model: Model,
 
 
 def test_a_plain_model_learns_no_baseline(store: Store, tmp_path: Path) -> None:
-    settings = Settings.model_validate({"spectrogram": {"window_s": SECONDS}, "model": {"channels": (4, 4)}})
+    settings = Settings.model_validate(
+        {"image": {"window_s": SECONDS}, "model": {"name": "gap_cnn", "channels": (4, 4)}}
+    )
     known = Calibration(1.0, np.zeros((1, 4)), np.eye(4), 1.0)
     spec = InputSpec(RATE, "m/s2", SECONDS, "a")
     plain = Model(Diagnoser(2, settings, RATE), ("healthy", "crack"), "healthy", spec, settings, known)
@@ -209,20 +209,3 @@ def test_settings_that_a_twin_cannot_work_with_are_refused() -> None:
     ):
         with pytest.raises(SettingsError, match=word):
             Settings.load(None, **stages)
-
-
-def test_the_digest_of_other_networks_does_not_hang_on_the_twin() -> None:
-    assert Settings.load(None, twin={"epochs": 3}).digest() == Settings().digest()
-    assert Settings.load(None, model={"name": "change_cnn"}, twin={"epochs": 3}).twin.epochs == 3
-
-
-def test_a_model_from_before_a_setting_existed_keeps_its_name(model: Model, tmp_path: Path) -> None:
-    folder = model.save(tmp_path / "model")
-    described = json.loads((folder / "model.json").read_text())
-    del described["settings"]["diagnosis"]["max_regions"], described["digest"]
-    with np.load(folder / "weights.npz") as stored:
-        described["digest"] = digest_of(described, dict(stored))
-    (folder / "model.json").write_text(json.dumps(described))
-    again = load_model(folder)
-    assert again.digest == described["digest"] != model.digest
-    assert again.settings.diagnosis.max_regions == 5

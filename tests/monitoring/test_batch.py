@@ -15,10 +15,10 @@ from camvib.model.calibration import Calibration
 from camvib.model.folder import load_model
 from camvib.model.model import Model
 from camvib.monitoring.batch import Options, diagnose
-from camvib.monitoring.discovery import Declared
+from camvib.monitoring.discovery import Discovery
 from camvib.monitoring.ledger import Store
 from camvib.readers import read
-from camvib.records import Recording, as_json
+from camvib.records import Declared, Recording, as_json
 from camvib.settings import Settings
 
 INLINE = Options(workers=0)
@@ -49,7 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
     (folder / "rig.toml").write_text('[rig]\nname = "bench"\ntolerance = 0.1\n[modes]\n"gear mesh" = 120.0\n')
     settings = Settings.model_validate(
-        {"training": {"epochs": 20, "batch_size": 8}, "model": {"channels": (8, 16, 16)}}
+        {"training": {"epochs": 20, "batch_size": 8}, "model": {"name": "gap_cnn", "channels": (8, 16, 16)}}
     )
     return load_model(train(folder, folder.parent / "run", settings, progress=False).folder)
 
@@ -182,7 +182,7 @@ def test_a_refused_file_is_tried_again_once_its_rate_is_declared(model: Model, s
         [tmp_path / "bare.npy"],
         model,
         store,
-        Options(Declared(unit="m/s2", sampling_rate_hz=RATE), workers=0),
+        Options(Discovery(Declared(unit="m/s2", sampling_rate_hz=RATE)), workers=0),
         progress=False,
     )
     assert declared.diagnoses[0].verdict == "fault"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camvib import __version__
-from camvib.cli.batch import backfill, diagnose, schedule
+from camvib.cli.batch import backfill, deploy, diagnose, schedule
 from camvib.cli.data import data_app
 from camvib.cli.evaluate import evaluate_app
 from camvib.cli.ledger import case_app, store_app
@@ -43,7 +43,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(store_app, name="store")
 app.add_typer(case_app, name="case")
-for command in (diagnose, backfill, schedule):
+for command in (diagnose, backfill, schedule, deploy):
     app.command()(command)
 
 

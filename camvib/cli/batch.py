@@ -159,6 +159,36 @@ def schedule(
         )
 
 
+def deploy(
+    inbox: Annotated[str, typer.Option(help="Folder that recordings arrive in, or a URL.")],
+    cron: Annotated[str, typer.Option(help="When to run, in UTC.")] = "0 * * * *",
+    name: Annotated[str, typer.Option(help="Name of the deployment.")] = "inbox",
+    pool: Annotated[str, typer.Option(help="Work pool of the server; made if it is not there.")] = "camvib",
+    model: ModelOption = DEFAULT_MODEL,
+    store: StoreOption = None,
+    report: Annotated[Path | None, typer.Option(help="HTML report to renew with each run.")] = None,
+    channel: ChannelOption = None,
+    unit: UnitOption = None,
+    sampling_rate: RateOption = None,
+    resample: ResampleOption = False,
+    asset: AssetOption = "",
+    asset_from: AssetFromOption = "",
+    settle: SettleOption = 10.0,
+    notify: NotifyOption = None,
+    fail_above: FailOption = 1.0,
+) -> None:
+    """Put the schedule on the Prefect server that PREFECT_API_URL names, with what marks dead runs as crashed."""
+    with clear_errors():
+        from camvib.pipelines.deploy import deploy as put
+
+        settings = _settings(
+            channel=channel, unit=unit, sampling_rate_hz=sampling_rate, allow_resample=resample, asset=asset,
+            asset_from=asset_from, settle_s=settle, notify=notify, fail_above=fail_above,
+        )  # fmt: skip
+        put(inbox, cron, name=name, pool=pool, model=model, report=report, store=store, settings=settings)
+        typer.echo(f"deployed camvib-diagnose/{name}; run it with: prefect worker start --pool {pool}")
+
+
 def stop_on_sigterm() -> None:
     """End as on Ctrl-C when a service manager says so: claims are given back, workers ended."""
 

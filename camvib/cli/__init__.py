@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camvib import __version__
+from camvib.cli.batch import backfill, deploy, diagnose, schedule
 from camvib.cli.data import data_app
 from camvib.cli.evaluate import evaluate_app
+from camvib.cli.ledger import case_app, store_app
 from camvib.cli.options import (
     DEFAULT_MODEL,
     ChannelOption,
@@ -28,7 +30,6 @@ from camvib.cli.options import (
 
 if TYPE_CHECKING:
     from camvib.monitoring.baselines import Learned
-    from camvib.monitoring.batch import Batch
 
 app = typer.Typer(
     name="camvib",
@@ -40,6 +41,10 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(store_app, name="store")
+app.add_typer(case_app, name="case")
+for command in (diagnose, backfill, schedule, deploy):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -164,78 +169,6 @@ def _print_training(summary: dict[str, Any], out: Path, *, to_stderr: bool) -> N
 
 
 @app.command()
-def diagnose(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
-    model: ModelOption = DEFAULT_MODEL,
-    store: StoreOption = None,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
-    channel: ChannelOption = None,
-    unit: UnitOption = None,
-    sampling_rate: RateOption = None,
-    resample: ResampleOption = False,
-    asset: Annotated[str, typer.Option(help="Asset of recordings that name none.")] = "",
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Diagnose recordings: verdict, probabilities, and where the evidence is."""
-    with clear_errors(json_file):
-        from camvib.jobs import diagnose_paths
-        from camvib.records import as_json
-
-        batch = diagnose_paths(
-            paths,
-            model,
-            store,
-            report=report,
-            channel=channel,
-            unit=unit,
-            sampling_rate_hz=sampling_rate,
-            allow_resample=resample,
-            asset=asset,
-            progress=not quiet,
-        )
-        _print_passed_over(paths)
-        write_json([as_json(diagnosis) for diagnosis in batch.diagnoses], json_file)
-        if str(json_file) != "-":
-            _print_diagnoses(batch)
-        if report:
-            typer.echo(f"report {report}", err=str(json_file) == "-")
-
-
-def _print_passed_over(paths: list[Path], most: int = 5) -> None:
-    """Say what of the folders was not read: hidden files and documents without a word, all else by name."""
-    from camvib.errors import CamvibError, printable
-    from camvib.recordings.discovery import discover
-
-    for path in paths:
-        try:
-            passed_over = [one for one in discover([path]).passed_over if one.reason not in ("hidden", "a document")]
-        except CamvibError:  # it stands among the diagnoses
-            continue
-        for one in passed_over[:most]:
-            typer.secho(f"passed over: {printable(str(one.path))}: {one.reason}", fg="yellow", err=True)
-        if len(passed_over) > most:
-            typer.secho(f"passed over: {len(passed_over) - most} more", fg="yellow", err=True)
-
-
-def _print_diagnoses(batch: Batch, most: int = 40) -> None:
-    for diagnosis in batch.diagnoses[:most]:
-        label = diagnosis.label if diagnosis.verdict in ("fault", "unknown") else ""
-        chance = diagnosis.probabilities.get(diagnosis.label)
-        number = f"{chance:.2f}" if chance is not None else ""
-        where = f"{diagnosis.reason}. {diagnosis.remedy}" if diagnosis.verdict == "refused" else ""
-        if diagnosis.regions and diagnosis.verdict == "fault":
-            top = diagnosis.regions[0]
-            where = f"{top.start_s:.2f}–{top.end_s:.2f} s, {top.low_hz:.0f}–{top.high_hz:.0f} Hz {top.name}"
-        name = Path(diagnosis.recording).name
-        typer.echo(f"{diagnosis.verdict:8} {label:14} {number:5} {diagnosis.asset:12} {name}  {where}")
-    if len(batch.diagnoses) > most:
-        typer.echo(f"… and {len(batch.diagnoses) - most} more")
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(batch.counts.items()))
-    typer.echo(f"{counts or 'nothing found'}; {batch.new} new")
-
-
-@app.command()
 def baseline(
     paths: Annotated[list[Path], typer.Argument(help="Healthy recordings, or labelled folders that hold some.")],
     model: ModelOption = DEFAULT_MODEL,
@@ -341,21 +274,6 @@ def spectrogram(
         typer.echo(f"{len(written)} images: {out}")
         if failed:
             raise typer.Exit(2)
-
-
-@app.command()
-def schedule(
-    inbox: Annotated[Path, typer.Option(help="Folder that recordings arrive in.")],
-    cron: Annotated[str, typer.Option(help="When to run, e.g. '0 * * * *'.")] = "0 * * * *",
-    every: Annotated[float | None, typer.Option(help="Run every so many seconds instead.")] = None,
-    model: ModelOption = DEFAULT_MODEL,
-    report: Annotated[Path | None, typer.Option(help="HTML report to renew with each run.")] = None,
-) -> None:
-    """Diagnose an inbox on a schedule with the registry's champion, until Ctrl-C."""
-    with clear_errors():
-        from camvib.pipelines.schedule import schedule as serve
-
-        serve(cron, inbox.resolve(), model, report=report.resolve() if report else None, every_s=every)
 
 
 @app.command()

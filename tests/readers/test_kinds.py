@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kinds import AMPLITUDES, FS, Answer, Kind
+from kinds_binary import BINARY
+from kinds_text import TEXT
 
 from camvib import errors
 from camvib.readers import describe, open_file
-from tests.readers.kinds import AMPLITUDES, FS, Answer, Kind
-from tests.readers.kinds_binary import BINARY
-from tests.readers.kinds_text import TEXT
 
 
 @pytest.mark.parametrize("kind", [*TEXT, *BINARY], ids=lambda kind: kind.name[:60])

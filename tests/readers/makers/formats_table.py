@@ -1,17 +1,17 @@
 """Write the tables of kinds into docs/reference/formats.md, from the tests' own table.
 
-Run: python -m tests.readers.formats_table
+Run: python tests/readers/makers/formats_table.py
 """
 
 import re
 from pathlib import Path
 
-from tests.readers.kinds import Kind
-from tests.readers.kinds_binary import BINARY
-from tests.readers.kinds_text import TEXT
+from kinds import Kind
+from kinds_binary import BINARY
+from kinds_text import TEXT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
-BEGIN, END = "<!-- kinds: made by tests/readers/formats_table.py -->", "<!-- /kinds -->"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats.md"
+BEGIN, END = "<!-- kinds: made by tests/readers/makers/formats_table.py -->", "<!-- /kinds -->"
 
 
 def row(kind: Kind) -> str:

@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import scipy.io
+from kinds import FS, Kind, T, X, Y, Z, asks, reads, refuses
 from nptdms import ChannelObject, GroupObject, RootObject, TdmsWriter
-
-from tests.readers.kinds import FS, Kind, T, X, Y, Z, asks, reads, refuses
 
 ONE = {"acc": ("g", 50)}
 BURSTS = {f"acc[{k}]": (None, 50) for k in range(3)}

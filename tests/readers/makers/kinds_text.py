@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import openpyxl
-
-from tests.readers.kinds import FS, Kind, T, X, Y, Z, asks, reads, refuses
+from kinds import FS, Kind, T, X, Y, Z, asks, reads, refuses
 
 BEGIN = datetime(2024, 3, 14, 10)
 

@@ -22,39 +22,94 @@ from camvib.monitoring.batch import Batch, diagnose
 from camvib.monitoring.ledger import Store
 from camvib.recordings.discovery import expand
 from camvib.recordings.entries import recordings
+from camvib.records import Declared
 from camvib.registry import tracking, versions
 from camvib.report import write_report
-from camvib.settings import Settings, SpectrogramSettings, home
+from camvib.settings import ImageSettings, Settings, home
 
 
-def train_tracked(folder: Path, out: Path, settings: Settings, *, track: bool = True, **options: Any) -> dict[str, Any]:
-    """Train, log to MLflow, register the model; the summary is the JSON contract of ``camvib train``."""
+def open_training(folder: Path, out: Path, settings: Settings, declared: Declared = Declared()) -> str:
+    """Find or make the MLflow run of a training; its labels are read first, so that a misspelt column makes none."""
+    open_labelled(folder, declared)
+    return tracking.run_of(out, folder, settings)
+
+
+def run_training(
+    folder: Path,
+    out: Path,
+    settings: Settings,
+    run_id: str,
+    *,
+    declared: Declared = Declared(),
+    network: str | None = None,
+    rig: str | None = None,
+    progress: bool = True,
+) -> TrainingResult:
+    """Train, or go on where a training was stopped, in its MLflow run."""
+    with tracking.open_run(out.name, run_id=run_id) as run:
+        result = train(
+            folder,
+            out,
+            settings,
+            declared=declared,
+            network=network,
+            rig=rig,
+            on_epoch=run.log_epoch,
+            progress=progress,
+        )
+        run.log_run_folder(result)
+    return result
+
+
+def register_model(run_id: str, model_dir: Path, name: str = versions.NAME) -> str:
+    """Make the model a version; a second time it finds the version that stands."""
+    return versions.register(run_id, model_dir, name)
+
+
+def release_model(version: str, learned: bool, name: str = versions.NAME) -> str:
+    """Make the version champion or challenger; one that learned nothing gets no alias."""
+    return versions.release(version, name) if learned else "none"
+
+
+def train_tracked(
+    folder: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    declared: Declared = Declared(),
+    network: str | None = None,
+    rig: str | None = None,
+    track: bool = True,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train, log to MLflow, register and release the model; the summary is the JSON contract of ``camvib train``."""
     if not track:
-        result = train(folder, out, settings, **options)
-        return training_summary(result, None, str(result.model_dir))
-    declared = ("channel", "unit", "sampling_rate_hz", "group_column", "extra_columns")
-    open_labelled(folder, **{key: options[key] for key in declared if key in options})  # no run for a misspelt column
-    run_id = tracking.run_of(out, folder, settings)
-    result = tracked_training(folder, out, settings, run_id=run_id, **options)
-    version = versions.register(run_id, result.model_dir)
-    alias = versions.release(version)
-    summary = training_summary(result, run_id, str(result.model_dir))
-    return {**summary, "version": version, "alias": alias}
+        result = train(folder, out, settings, declared=declared, network=network, rig=rig, progress=progress)
+        return training_summary(result, None)
+    run_id = open_training(folder, out, settings, declared)
+    result = run_training(folder, out, settings, run_id, declared=declared, network=network, rig=rig, progress=progress)
+    version = register_model(run_id, result.model_dir)
+    alias = release_model(version, result.learned)
+    return {**training_summary(result, run_id), "version": version, "alias": alias}
 
 
-def training_summary(result: TrainingResult, run_id: str | None, model: str) -> dict[str, Any]:
+def training_summary(result: TrainingResult, run_id: str | None) -> dict[str, Any]:
     """JSON contract of ``camvib train``."""
+    more = ("test_recordings", "measured_on", "left_out", "recall", "voting")
     return {
         "accuracy": result.accuracy,
         "macro_f1": result.macro_f1,
         "classes": list(result.classes),
         "train_groups": list(result.train_groups),
         "test_groups": list(result.test_groups),
-        "test_recordings": result.metrics["test_recordings"],
-        "left_out": result.metrics["left_out"],
-        "recall": result.metrics["recall"],
+        **{name: result.metrics[name] for name in more},
+        "network": result.network,
+        "image": result.image,
+        "compared": list(result.compared),
+        "trivial": result.trivial,
+        "learned": result.learned,
         "run_id": run_id,
-        "model": model,
+        "model": str(result.model_dir),
     }
 
 
@@ -117,7 +172,7 @@ def report_store(
 
 
 def export_spectrograms(
-    path: Path, out: Path, settings: SpectrogramSettings, *, progress: bool = True, **declared: Any
+    path: Path, out: Path, settings: ImageSettings, *, progress: bool = True, **declared: Any
 ) -> tuple[list[Path], list[CamvibError]]:
     """Draw a recording to a PNG, or every recording of a folder to PNGs in a folder.
 
@@ -141,23 +196,3 @@ def export_spectrograms(
         except CamvibError as error:
             failed.append(error)
     return written, failed
-
-
-def tracked_training(
-    folder: Path, out: Path, settings: Settings, *, run_id: str | None = None, **options: Any
-) -> TrainingResult:
-    """Train as `camvib.learning.train.train` does, and keep the training's MLflow run up to date.
-
-    Called again on the same `out`, both the training and its run go on where they stopped.
-
-    Parameters
-    ----------
-    run_id : str, optional
-        The run; by default that of `run_of`.
-    **options
-        Those of `camvib.learning.train.train`.
-    """
-    with tracking.open_run(out.name, run_id=run_id or tracking.run_of(out, folder, settings)) as run:
-        result = train(folder, out, settings, on_epoch=run.log_epoch, **options)
-        run.log_run_folder(result)
-    return result

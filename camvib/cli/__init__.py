@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,14 +54,17 @@ def _main(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("camvib-demo"),
-    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 800,
+    machines: Annotated[int, typer.Option(min=6, help="Simulated beams to train on, 15 recordings each.")] = 40,
     seed: int = 0,
+    settings: ConfigOption = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""
-    with clear_errors():
-        from camvib.pipelines.demo import run_demo
+    """The whole path on a simulated plant: train, register, learn baselines, diagnose new machines, report."""
+    with clear_errors(json_file):
+        from camvib.cli.demo import run_demo
 
-        run_demo(out.resolve(), recordings=recordings, seed=seed)
+        summary = run_demo(out.resolve(), machines, seed, settings)
+        write_json(summary, json_file)
 
 
 @app.command()
@@ -94,8 +97,9 @@ def train(
     healthy: Annotated[str | None, typer.Option(help="Label of the healthy condition.")] = None,
     head: Annotated[str | None, typer.Option(help="naive, conv1x1, softmax, or sigmoid for joint faults.")] = None,
     network: Annotated[
-        str | None, typer.Option(help="gap_cnn, change_cnn (asks for baselines), or cnn_fc to compare with.")
+        str | None, typer.Option(help="auto (compare what fits), or keep to one: change_cnn, gap_cnn, row_linear, …")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time for comparing networks.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     window_s: Annotated[float | None, typer.Option("--window", help="Window length in s.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
@@ -108,14 +112,15 @@ def train(
     """Train on a labelled folder; the accuracy printed is that of groups it never saw."""
     with clear_errors(json_file):
         from camvib.jobs import train_tracked
+        from camvib.records import Declared
         from camvib.settings import Settings
 
         chosen = Settings.load(
             settings,
-            training={"epochs": epochs, "seed": seed},
-            model={"head": head, "name": network},
+            training={"epochs": epochs, "seed": seed, "minutes": minutes},
+            model={"head": head},
             twin={"epochs": epochs},
-            spectrogram={"window_s": window_s},
+            image={"window_s": window_s},
             diagnosis={"healthy": healthy},
         )
         summary = train_tracked(
@@ -123,24 +128,39 @@ def train(
             out,
             chosen,
             track=tracking,
-            channel=channel,
-            unit=unit,
-            sampling_rate_hz=sampling_rate,
-            resample_hz=resample,
-            group_column=group,
-            extra_columns=extra_columns,
+            declared=Declared(channel, unit, sampling_rate, resample, group, extra_columns),
+            network=None if network == "auto" else network,
             rig=rig,
             progress=not quiet,
         )
         write_json(summary, json_file)
-        typer.echo(
-            f"accuracy {summary['accuracy']:.3f}, macro-F1 {summary['macro_f1']:.3f} on "
-            f"{summary['test_recordings']} recordings of {len(summary['test_groups'])} unseen groups\n"
-            f"model {summary['model']}",
-            err=str(json_file) == "-",
+        _print_training(summary, out, to_stderr=str(json_file) == "-")
+
+
+def _print_training(summary: dict[str, Any], out: Path, *, to_stderr: bool) -> None:
+    compared = len(summary["compared"])
+    choice = f"the best of {compared} compared" if compared > 1 else "not compared with others"
+    if summary["voting"] > 1:
+        choice = f"{summary['voting']} of {compared} compared vote, which chance cannot tell apart"
+    best = max(summary["trivial"], key=summary["trivial"].__getitem__, default=None)
+    beside = f"; without a network {best.replace('_', ' ')} has {summary['trivial'][best]:.3f}" if best else ""
+    groups = f" of {len(summary['test_groups'])} unseen groups" if summary["test_groups"] else ""
+    typer.echo(
+        f"{summary['network']} on {summary['image']} ({choice})\n"
+        f"accuracy {summary['accuracy']:.3f}, macro-F1 {summary['macro_f1']:.3f} on "
+        f"{summary['test_recordings']} recordings{groups} ({summary['measured_on']}){beside}\n"
+        f"model {summary['model']}",
+        err=to_stderr,
+    )
+    if not summary["learned"]:
+        typer.secho(
+            "camvib: no better than a classifier without a network: the model is kept, and not released as champion\n"
+            "  → Add machines or sessions of each label, check the channel, or look at the signal yourself",
+            fg="yellow",
+            err=True,
         )
-        if summary["left_out"]:
-            typer.secho(f"{summary['left_out']} recordings left out; why: {out / 'data.json'}", fg="yellow", err=True)
+    if summary["left_out"]:
+        typer.secho(f"{summary['left_out']} recordings left out; why: {out / 'data.json'}", fg="yellow", err=True)
 
 
 @app.command()
@@ -310,7 +330,7 @@ def spectrogram(
         written, failed = export_spectrograms(
             path,
             out,
-            Settings.load(settings).spectrogram,
+            Settings.load(settings).image,
             channel=channel,
             unit=unit,
             sampling_rate_hz=sampling_rate,

@@ -15,8 +15,7 @@ from camvib.diagnosis.names import name_region
 from camvib.diagnosis.regions import regions
 from camvib.images.axes import Axes
 from camvib.images.baseline import MIN_RECORDINGS, Baseline
-from camvib.model.diagnoser import Prediction
-from camvib.model.model import Model
+from camvib.model.model import Model, Prediction
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
 from camvib.records import ActivationMap, Diagnosis, Evidence, Finding, Recording, Region
@@ -47,13 +46,14 @@ def judge(
         return replace(draft, verdict="refused", reason=severe[0].message, remedy=severe[0].remedy), None
     if model.needs_baseline and baseline is None:
         return _without_baseline(draft, baseline_command), None
-    predicted = _predict(recording, model, baseline)
+    speed = model.relative_speed(recording.shaft_hz)
+    predicted = _predict(recording, model, baseline, speed)
     logits = predicted.logits.mean(axis=0, dtype=np.float64)
     chances = model.probabilities(logits)
     label = predicted_label(logits, model.classes, model.is_multilabel)
     shown, reference = model.what_to_show(label, logits)
     maps = np.concatenate(list(predicted.maps), axis=-1)
-    axes = _axes(recording, model, maps)
+    axes = _axes(recording, model, maps, speed)
     _check(predicted, model)
     # In calibrated logits, so that the picture adds up to the log odds of the probabilities beside it.
     scale = 1 / model.calibration.temperature
@@ -71,7 +71,7 @@ def judge(
         regions=_named_regions(activation, axes, model),
         reference=reference,
     )
-    return diagnosis, evidence_of(recording, model, predicted, activation, axes)
+    return diagnosis, evidence_of(recording, model, predicted, activation, axes, speed)
 
 
 def _without_baseline(draft: Diagnosis, command: str) -> Diagnosis:
@@ -103,30 +103,30 @@ def _draft(recording: Recording, model: Model, findings: tuple[Finding, ...]) ->
     )
 
 
-def _predict(recording: Recording, model: Model, baseline: Baseline | None) -> Prediction:
-    n = model.diagnoser.spectrogram.n
+def _predict(recording: Recording, model: Model, baseline: Baseline | None, speed: float) -> Prediction:
+    n = model.n
     count = len(recording.samples) // n
-    fold = columns_to_fold(count * model.settings.spectrogram.columns)
+    fold = columns_to_fold(count * model.settings.image.columns)
     parts = []
     for first in range(0, count, 64):  # bounded memory, however long the recording
         block = np.asarray(recording.samples[first * n : min(first + 64, count) * n], np.float32)
-        part = model.predict(block.reshape(-1, n), baseline)
+        part = model.predict(block.reshape(-1, n), baseline, speed=speed)
         change = None if part.change is None else mean_of_columns(part.change, fold)
-        parts.append(part._replace(spectrogram_db=mean_of_columns(part.spectrogram_db, fold), change=change))
+        parts.append(part._replace(image_db=mean_of_columns(part.image_db, fold), change=change))
     return Prediction.join(parts)
 
 
-def _axes(recording: Recording, model: Model, maps: np.ndarray) -> Axes:
+def _axes(recording: Recording, model: Model, maps: np.ndarray, speed: float) -> Axes:
     """Edges of the tiled maps' cells, within the file."""
-    n_windows = len(recording.samples) // model.diagnoser.spectrogram.n
-    pooled = model.diagnoser.spectrogram.axes.pooled(maps.shape[-2], 1)
+    n_windows = len(recording.samples) // model.n
+    pooled = model.map_axes(maps, speed)
     seconds = np.linspace(0, n_windows * model.window_s, maps.shape[-1] + 1)
     return Axes(pooled.frequency_hz, recording.start_s + seconds)
 
 
 def _check(predicted: Prediction, model: Model) -> None:
     """Hold every deployed network to its identity: the mean of each map plus the head's bias is the logit."""
-    bias = model.diagnoser.network.bias
+    bias = model.diagnoser.bias
     if bias is None:
         return
     sums = predicted.maps.mean(axis=(0, 2, 3), dtype=np.float64) + bias.detach().numpy()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from camvib.records import Region
+
+if TYPE_CHECKING:
+    from camvib.report.view import AnswerView
 
 
 def human(name: str) -> str:
@@ -72,3 +77,91 @@ def evidence(region: Region, label: str) -> str:
 def _short(value: float, decimals: int) -> str:
     text = f"{value:.{decimals}f}"
     return (text.rstrip("0").rstrip(".") if decimals else text).replace("-", "−")
+
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+# Characters that turn the writing direction or are not to be seen: they could make one name look like another.
+_HIDDEN = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0xFEFF)}
+
+
+def printable(text: str) -> str:
+    """Write control, direction and undecodable characters as ``\\x1b``, so that a name harms nobody and can be typed."""
+    if text.isprintable() and not _HIDDEN.intersection(text):
+        return text
+    return "".join(c if (c.isprintable() and c not in _HIDDEN) or c == "\n" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8, as Python reads file names
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def day(when: date, now: date | None = None) -> str:
+    """Write a day: ``3 Nov``, with its year if that is another than `now`'s."""
+    year = f" {when.year}" if now is not None and when.year != now.year else ""
+    return f"{when.day} {MONTHS[when.month - 1]}{year}"
+
+
+def weekday(when: date) -> str:
+    """Write a day with its name: ``Fri 27 Nov``."""
+    return f"{WEEKDAYS[when.weekday()]} {day(when)}"
+
+
+def clock(when: datetime) -> str:
+    """Write a time to the minute with its zone: ``Mon 23 Nov 2026, 06:00 CET``."""
+    return f"{weekday(when)} {when.year}, {when:%H:%M} {when.tzname() or ''}".rstrip()
+
+
+def deadline(by: date, today: date, at_stop: bool) -> str:
+    """Write until when."""
+    stop = ", planned stop" if at_stop else ""
+    if by < today:
+        return f"was due {weekday(by)}{stop}"
+    return f"{'today' if by == today else 'by ' + weekday(by)}{stop}"
+
+
+def fault_title(label: str, title: str = "") -> str:
+    """Name a fault as the plant calls it; else by its label."""
+    if title:
+        return title
+    if label == "unknown":
+        return "Changed, no fault the model knows"
+    return sentence(human(label).replace("+", " and "))
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def hertz(value: float) -> str:
+    """Write a frequency with three digits."""
+    return f"{value:.0f} Hz" if abs(value) >= 100 else f"{value:.3g} Hz"
+
+
+def decibels(value: float) -> str:
+    """Write a change of level with its sign."""
+    whole = f"{abs(value):.0f}"
+    return f"{'−' if value < 0 and whole != '0' else '+'}{whole} dB"
+
+
+SAID_OF_KIND = {
+    "acknowledge": "seen",
+    "confirm": "as said",
+    "correct": "another fault",
+    "nothing": "nothing found, false alarm",
+    "snooze": "snoozed",
+    "region": "region marked",
+    "comment": "",
+    "check": "done",
+}
+
+
+def answer(said: AnswerView) -> str:
+    """What a person said, in a line."""
+    parts = [SAID_OF_KIND.get(said.kind, said.kind), human(said.label) if said.kind == "correct" else "", said.text]
+    line = ": ".join(part for part in parts if part)
+    return f"{line} ({said.author})" if said.author else line

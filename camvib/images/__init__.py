@@ -1,0 +1,1 @@
+"""Waveform → image, and what images say when they are compared."""

@@ -35,7 +35,7 @@ def profile_db(image_db: NDArray[np.floating], mean_db: NDArray[np.floating]) ->
     mean_db : ndarray, shape (rows,)
         Of the asset's baseline.
     """
-    # The median level difference belongs to the excitation of the day. The mean would let one strong line shift the rest.
+    # The median difference is the excitation of the day; the mean would let one strong line shift all the rest.
     difference = np.asarray(image_db, np.float64).mean(axis=1) - mean_db
     return np.asarray(difference - np.median(difference))
 

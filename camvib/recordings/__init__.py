@@ -1,0 +1,1 @@
+"""Folders of recordings, their labels, and the plant that they come from."""

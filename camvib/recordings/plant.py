@@ -76,12 +76,25 @@ class Action(_Table):
     also: tuple[str, ...] = ()
 
 
+class Alarm(_Table):
+    """When a case is to be acted on.
+
+    A case is act when its newest recordings have at least `act_probability` and changed by `act_times_band` times the
+    machine's healthy band; it is watch otherwise, and again once the change falls below `watch_times_band`.
+    """
+
+    act_probability: float = Field(0.8, gt=0, le=1)
+    watch_times_band: float = Field(1.0, gt=0)
+    act_times_band: float = Field(1.5, gt=0)
+
+
 class Plant(_Table):
     """The whole file. Machines and actions that it does not name get defaults."""
 
     name: str = "Plant"
     timezone: str | None = None
     due_days: float | None = Field(None, gt=0)
+    alarm: Alarm = Alarm()
     deadline_days: dict[Criticality, float] = {"A": 2.0, "B": 7.0, "C": 14.0}
     machines: dict[str, Machine] = {}
     actions: dict[str, Action] = {}

@@ -1,4 +1,4 @@
-"""The page as data: what stands in each row and each finding, before anything is drawn.
+"""The page as data: what stands in each row, before anything is drawn.
 
 Everything here is frozen, and times are aware and in the plant's zone.
 """
@@ -10,76 +10,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from camvib.images.rise import Rise
+from camvib.records import Case, Diagnosis, HistoryPoint
+
 State = Literal["act", "watch", "blind", "ok"]
 STATES: tuple[State, ...] = ("act", "watch", "blind", "ok")
 Way = Literal["rising", "steady", "falling", "step", ""]
 Level = Literal["high", "medium", "low", ""]
-
-
-@dataclass(frozen=True)
-class Point:
-    """One recording in the history of a machine.
-
-    `change_db` is its largest deviation from healthy, signed, at `change_hz`; None where nothing was compared.
-    """
-
-    recording_id: str
-    at: datetime
-    verdict: str
-    label: str = ""
-    probability: float | None = None
-    runner_up: str = ""
-    runner_up_probability: float | None = None
-    change_db: float | None = None
-    change_hz: float | None = None
-    reason: str = ""
-    remedy: str = ""
-    recording: str = ""
-    model: str = ""
-
-    @property
-    def judged(self) -> bool:
-        """Whether there is a verdict at all."""
-        return self.verdict != "refused"
-
-
-@dataclass(frozen=True)
-class CaseView:
-    """An alarm of one machine and one family of faults, as the ledger's rules made it.
-
-    `changes` are its states with the times that they began: watch, act, closed.
-    """
-
-    id: str
-    asset: str
-    label: str
-    changes: tuple[tuple[datetime, str], ...]
-    first_recording: str = ""
-    acknowledged: str = ""
-    snoozed_until: datetime | None = None
-    severity: float = 0.0
-
-    @property
-    def opened(self) -> datetime:
-        """When it began."""
-        return self.changes[0][0]
-
-    def state_at(self, at: datetime) -> str:
-        """State at a time; empty before it began."""
-        return next((state for since, state in reversed(self.changes) if since <= at), "")
-
-
-@dataclass(frozen=True)
-class AnswerView:
-    """What a person said of a case or a machine."""
-
-    at: datetime
-    author: str
-    kind: str
-    asset: str
-    case: str = ""
-    label: str = ""
-    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +31,21 @@ class Bin:
 
 @dataclass(frozen=True)
 class Trust:
-    """How far to trust the page: figures measured on machines that the model never saw; None where unmeasured."""
+    """How far to trust the page: figures measured on machines that the model never saw; None where unmeasured.
+
+    Attributes
+    ----------
+    accuracy : float or None
+    recordings, machines : int
+        That it was measured on.
+    false_of_100 : float or None
+        Of 100 recordings called faulty, so many were healthy.
+    missed_of_100 : float or None
+        Of 100 recordings of faulty machines, so many were called healthy.
+    bins : tuple of Bin
+    digests : tuple of (str, str)
+        What is folded away: model, settings, version.
+    """
 
     accuracy: float | None = None
     recordings: int = 0
@@ -102,7 +53,6 @@ class Trust:
     false_of_100: float | None = None
     missed_of_100: float | None = None
     bins: tuple[Bin, ...] = ()
-    rule: str = ""
     digests: tuple[tuple[str, str], ...] = ()
 
     def bin_of(self, probability: float | None) -> Bin | None:
@@ -114,10 +64,24 @@ class Trust:
 
 @dataclass(frozen=True)
 class Trend:
-    """A machine's deviation from healthy over the weeks.
+    """A machine's change against healthy over the weeks.
 
-    `days` count from the first day of the window; `db` are magnitudes. `band_db` is the healthy band: 95 % of the
-    recordings judged healthy lie below. `onset` is a day, `states` one letter a day (o, w, a, x: no recording).
+    Attributes
+    ----------
+    days, db : tuple of float
+        When, counted from the first day of the window, and how much.
+    first_day : date
+    span_days : float
+    band_db : float or None
+        Healthy band: 95 % of the recordings judged healthy lie below.
+    watch_db, act_db : float or None
+        The lines.
+    onset : float or None
+        Day of the first recording of the case.
+    states : str
+        One letter a day: a act, w watch, o as it was, r refused, x no recording.
+    way : str
+    db_per_day : float or None
     """
 
     days: tuple[float, ...]
@@ -125,17 +89,54 @@ class Trend:
     first_day: date
     span_days: float
     band_db: float | None
+    watch_db: float | None
+    act_db: float | None
     onset: float | None
     states: str
-    latest_db: float | None = None
-    latest_hz: float | None = None
     way: Way = ""
     db_per_day: float | None = None
 
 
 @dataclass(frozen=True)
+class Newest:
+    """The newest recording that speaks for a case, or that was refused, looked at closely."""
+
+    diagnosis: Diagnosis
+    rise: Rise | None = None
+
+    def runner_up(self, label: str) -> tuple[str, float] | None:
+        """The likeliest of the other conditions."""
+        others = [(name, p) for name, p in self.diagnosis.probabilities.items() if name != label]
+        return max(others, key=lambda item: item[1]) if others else None
+
+
+@dataclass(frozen=True)
 class Row:
-    """One machine of the list."""
+    """One machine of the list.
+
+    Attributes
+    ----------
+    asset, tag, name, area, criticality, sensor : str
+    state, before : State
+        Now, and at the last report (None: there was none).
+    what, label, note : str
+        The fault in words, its label, the newest thing said of it.
+    since : datetime or None
+    days, k, n : int
+        How long, and in k of n recordings.
+    level, probability, runner_up, runner_up_probability
+        How sure.
+    trend : Trend or None
+    rise : Rise or None
+        The largest deviation from healthy in the newest recording, and where.
+    do, by, by_text
+        What to do until when.
+    case : Case or None
+    point : HistoryPoint or None
+        The recording that the finding draws.
+    others : tuple of str
+        Further open cases of the machine.
+    """
 
     asset: str
     tag: str
@@ -157,11 +158,13 @@ class Row:
     runner_up: str
     runner_up_probability: float | None
     trend: Trend | None
+    rise: Rise | None
     do: str
     by: date | None
     by_text: str
-    case: CaseView | None
-    newest: Point | None
+    case: Case | None
+    point: HistoryPoint | None
+    last: datetime | None
     others: tuple[str, ...] = ()
     snoozed_until: datetime | None = None
 
@@ -173,12 +176,12 @@ class Row:
     @property
     def is_new(self) -> bool:
         """Whether it came to act since the last report."""
-        return self.state == "act" and self.before not in ("act", "watch")
+        return self.state == "act" and self.before in ("ok", "blind")
 
 
 @dataclass(frozen=True)
 class PlantView:
-    """The first screen."""
+    """The first screen. `left_out` counts recordings of the store that it does not hold."""
 
     name: str
     written: datetime
@@ -204,6 +207,14 @@ class PlantView:
         if self.since is None:
             return None
         return self.count(state) - sum(row.before == state for row in (*self.rows, *self.quiet))
+
+    @property
+    def areas(self) -> dict[str, list[Row]]:
+        """All machines by area, those to look at first."""
+        found: dict[str, list[Row]] = {}
+        for row in sorted((*self.rows, *self.quiet), key=lambda row: (row.area == "", row.area, row.tag)):
+            found.setdefault(row.area, []).append(row)
+        return found
 
     @property
     def machines(self) -> int:

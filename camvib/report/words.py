@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
-from camvib.records import Region
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from camvib.report.view import AnswerView
+from camvib.records import Answer, CaseEvent, Region
 
 
 def human(name: str) -> str:
@@ -86,7 +85,7 @@ _HIDDEN = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x20
 
 
 def printable(text: str) -> str:
-    """Write control, direction and undecodable characters as ``\\x1b``, so that a name harms nobody and can be typed."""
+    r"""Write control, direction and undecodable characters as ``\x1b``: a name harms nobody and can be typed."""
     if text.isprintable() and not _HIDDEN.intersection(text):
         return text
     return "".join(c if (c.isprintable() and c not in _HIDDEN) or c == "\n" else _escaped(c) for c in text)
@@ -148,20 +147,55 @@ def decibels(value: float) -> str:
     return f"{'−' if value < 0 and whole != '0' else '+'}{whole} dB"
 
 
-SAID_OF_KIND = {
-    "acknowledge": "seen",
-    "confirm": "as said",
-    "correct": "another fault",
-    "nothing": "nothing found, false alarm",
-    "snooze": "snoozed",
+SAID = {
+    "confirmed": "as said",
+    "corrected": "another fault",
+    "nothing_found": "nothing found, false alarm",
     "region": "region marked",
     "comment": "",
-    "check": "done",
 }
+DONE = {"acknowledged": "seen", "snoozed": "snoozed", "closed": "closed", "reopened": "opened again"}
 
 
-def answer(said: AnswerView) -> str:
+def answer(said: Answer) -> str:
     """What a person said, in a line."""
-    parts = [SAID_OF_KIND.get(said.kind, said.kind), human(said.label) if said.kind == "correct" else "", said.text]
-    line = ": ".join(part for part in parts if part)
-    return f"{line} ({said.author})" if said.author else line
+    parts = [SAID.get(said.kind, said.kind), human(said.label) if said.kind == "corrected" else "", said.text]
+    return _signed_by(": ".join(part for part in parts if part), said.author)
+
+
+def event(done: CaseEvent) -> str:
+    """What a person did with a case, in a line."""
+    return _signed_by(": ".join(part for part in (DONE.get(done.kind, done.kind), done.note) if part), done.who)
+
+
+def _signed_by(line: str, who: str) -> str:
+    return f"{line} ({who})" if who else line
+
+
+LEAST_DB = 2.0  # what a mean over cells may be off by chance
+
+
+def changed(way: str | None, amount_db: NDArray[np.floating] | None, undone_by: str = "") -> str:
+    """Whether power was gained or lost in a region, and how much.
+
+    Parameters
+    ----------
+    way : str, optional
+        What the model's change map says: gain, loss, both or none; None without such a map.
+    amount_db : ndarray, optional
+        Difference to healthy of each of the region's rows.
+    undone_by : str
+        Completes 'would come back if …', where power was lost.
+    """
+    most = float(amount_db.max()) if amount_db is not None and len(amount_db) else 0.0
+    least = float(amount_db.min()) if amount_db is not None and len(amount_db) else 0.0
+    if way is None:
+        if amount_db is None:
+            return "no healthy level to compare with"
+        up, down = most >= 2 * LEAST_DB, least <= -2 * LEAST_DB
+        way = "both" if up and down else "gain" if up else "loss" if down else "none"
+    gained = f"power GAINED {abs(most):.0f} dB" if most >= LEAST_DB else "power GAINED"
+    lost = f"power LOST {abs(least):.0f} dB" if least <= -LEAST_DB else "power LOST"
+    back = f"; would come back if {undone_by}" if undone_by else ""
+    said = {"gain": gained, "loss": lost + back, "both": f"{gained} and {lost.removeprefix('power ')}{back}"}
+    return said.get(way, "no clear change")

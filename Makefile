@@ -32,8 +32,8 @@ test: $(STAMP)  ## Run the tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)  ## ruff, mypy, import contracts
-	$(BIN)/ruff check camvib pipelines tests
-	$(BIN)/ruff format --check camvib pipelines tests
+	$(BIN)/ruff check camvib pipelines tests docs/tutorial/digits
+	$(BIN)/ruff format --check camvib pipelines tests docs/tutorial/digits
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

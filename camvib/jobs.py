@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from camvib import registry, tracking
-from camvib.baselining import Learned, learn_baselines
-from camvib.datasets import expand, recordings
-from camvib.diagnosis import Batch, diagnose
+from camvib.drawing.figures import spectrogram_png
 from camvib.errors import CamvibError
-from camvib.inference import load_model
-from camvib.onnx_export import export_onnx
-from camvib.pictures import spectrogram_png
-from camvib.records import Diagnosis
+from camvib.images.spectrogram import spectrogram
+from camvib.learning.data import open_labelled
+from camvib.learning.run_folder import TrainingResult
+from camvib.learning.train import train
+from camvib.model.folder import load_model
+from camvib.model.onnx import export_onnx
+from camvib.monitoring.baselines import Learned, learn_baselines
+from camvib.monitoring.batch import Batch, diagnose
+from camvib.monitoring.ledger import Store
+from camvib.recordings.entries import recordings
+from camvib.recordings.folder import expand
+from camvib.registry import tracking, versions
 from camvib.report import write_report
 from camvib.settings import Settings, SpectrogramSettings, home
-from camvib.spectrograms import spectrogram
-from camvib.store import Store
-from camvib.training import TrainingResult, train
-from camvib.training_data import open_labelled
 
 
 def train_tracked(folder: Path, out: Path, settings: Settings, *, track: bool = True, **options: Any) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def train_tracked(folder: Path, out: Path, settings: Settings, *, track: bool = 
     declared = ("channel", "unit", "sampling_rate_hz", "group_column", "extra_columns")
     open_labelled(folder, **{key: options[key] for key in declared if key in options})  # no run for a misspelt column
     run_id = tracking.run_of(out, folder, settings)
-    result = tracking.tracked_training(folder, out, settings, run_id=run_id, **options)
-    version = registry.register(run_id, result.model_dir)
-    alias = registry.release(version)
+    result = tracked_training(folder, out, settings, run_id=run_id, **options)
+    version = versions.register(run_id, result.model_dir)
+    alias = versions.release(version)
     summary = training_summary(result, run_id, str(result.model_dir))
     return {**summary, "version": version, "alias": alias}
 
@@ -67,7 +67,7 @@ def diagnose_paths(
     paths: Sequence[Path], model: str, store: Path | None = None, *, report: Path | None = None, **options: Any
 ) -> Batch:
     """Diagnose what is new in files and folders with a model by path or URI; optionally write the report."""
-    folder = registry.resolve(model)
+    folder = versions.resolve(model)
     ledger = open_store(store)
     # What to type is for who types: the model as it was named, and the store where it is not the usual one.
     command = [
@@ -86,21 +86,12 @@ def diagnose_paths(
 
 def baseline_paths(paths: Sequence[Path], model: str, store: Path | None = None, **options: Any) -> list[Learned]:
     """Learn the baselines of the assets in files and folders, for a model by path or URI."""
-    return learn_baselines(paths, load_model(registry.resolve(model)), open_store(store), **options)
+    return learn_baselines(paths, load_model(versions.resolve(model)), open_store(store), **options)
 
 
 def export_model(model: str, out: Path) -> Path:
     """Write a model by path or URI as one ONNX file."""
-    return export_onnx(load_model(registry.resolve(model)), out)
-
-
-def evaluate_model_maps(model: str, **options: Any) -> dict[str, Any]:
-    """Score the maps of a model by path or URI, or of a folder of map networks, against simulated truth."""
-    from camvib.evaluation.map_models import DESCRIPTION
-    from camvib.evaluation.maps import evaluate_maps
-
-    folder = Path(model) if (Path(model) / DESCRIPTION).is_file() else registry.resolve(model)
-    return evaluate_maps(folder, **options)
+    return export_onnx(load_model(versions.resolve(model)), out)
 
 
 def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:
@@ -123,20 +114,6 @@ def report_store(
     ][:last]
     write_report(((diagnosis, ledger.evidence(diagnosis)) for diagnosis in chosen), out, progress=progress)
     return len(chosen)
-
-
-def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
-    """JSON contract of ``camvib diagnose``, one recording."""
-    record = asdict(diagnosis)
-    keys = ("recording", "asset", "verdict", "label", "probabilities", "reason", "remedy")
-    more = ("recording_id", "channel", "start_s", "duration_s", "sampling_rate_hz", "unit", "reference", "model")
-    return {
-        **{key: record[key] for key in keys},
-        "regions": [dict(region) for region in record["regions"]],
-        **{key: record[key] for key in more},
-        "findings": [finding["message"] for finding in record["findings"]],
-        "warnings": list(record["warnings"]),
-    }
 
 
 def export_spectrograms(
@@ -164,3 +141,23 @@ def export_spectrograms(
         except CamvibError as error:
             failed.append(error)
     return written, failed
+
+
+def tracked_training(
+    folder: Path, out: Path, settings: Settings, *, run_id: str | None = None, **options: Any
+) -> TrainingResult:
+    """Train as `camvib.learning.train.train` does, and keep the training's MLflow run up to date.
+
+    Called again on the same `out`, both the training and its run go on where they stopped.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        The run; by default that of `run_of`.
+    **options
+        Those of `camvib.learning.train.train`.
+    """
+    with tracking.open_run(out.name, run_id=run_id or tracking.run_of(out, folder, settings)) as run:
+        result = train(folder, out, settings, on_epoch=run.log_epoch, **options)
+        run.log_run_folder(result)
+    return result

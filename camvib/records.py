@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,7 +189,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that `camvib.quality` noticed about a signal.
+    """One thing that `camvib.recordings.quality` noticed about a signal.
 
     `refuse` says that no verdict may be given on this signal.
     """
@@ -402,3 +402,17 @@ class Answer:
     label: str = ""
     region: dict[str, float] | None = None
     text: str = ""
+
+
+def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """JSON contract of ``camvib diagnose``, one recording."""
+    record = asdict(diagnosis)
+    keys = ("recording", "asset", "verdict", "label", "probabilities", "reason", "remedy")
+    more = ("recording_id", "channel", "start_s", "duration_s", "sampling_rate_hz", "unit", "reference", "model")
+    return {
+        **{key: record[key] for key in keys},
+        "regions": [dict(region) for region in record["regions"]],
+        **{key: record[key] for key in more},
+        "findings": [finding["message"] for finding in record["findings"]],
+        "warnings": list(record["warnings"]),
+    }

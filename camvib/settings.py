@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,6 +20,8 @@ from pydantic import (
 )
 
 from camvib.errors import SettingsError
+
+WIDTHS = (32, 48, 64)  # of the twin's channels, see `TwinSettings`
 
 
 def home() -> Path:
@@ -75,7 +78,7 @@ class TwinSettings(_Settings):
     source: Literal["auto", "simulated", "synthetic"] = "auto"
     epochs: int = Field(8, ge=1)
     class_epochs: int = Field(20, ge=1)
-    widths: tuple[int, int, int] = (32, 48, 64)
+    widths: tuple[int, int, int] = WIDTHS
 
 
 class AugmentationSettings(_Settings):
@@ -186,3 +189,62 @@ class Settings(_Settings):
             where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
             message = ": ".join(filter(None, [where, first["msg"].removeprefix("Value error, ")]))
             raise SettingsError(origin + message, "See docs/reference/settings.md for keys and ranges") from error
+
+
+@dataclass(frozen=True)
+class ChangeTraining:
+    """How the twin, or the class maps, are trained.
+
+    Attributes
+    ----------
+    epochs, batch_size, learning_rate, weight_decay
+        AdamW with a one-cycle learning rate.
+    widths : tuple of int
+        Of the twin, see `camvib.networks.twin.TwinNet`.
+    healthy_share : float
+        Of faulty recordings shown as their healthy twin.
+    row_shift : int
+        Rows that an image and all that belongs to it move up or down, at most.
+    hum_share : float
+        Of images that carry mains hum, see `camvib.augmentation.mains_hum`.
+    cell_weight : float
+        Of the votes of single cells in the loss of the class maps.
+    bfloat16 : bool
+        Half the arithmetic's width, where it does no harm.
+    seed : int
+    """
+
+    epochs: int = 14
+    batch_size: int = 32
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    widths: tuple[int, int, int] = WIDTHS
+    healthy_share: float = 0.12
+    row_shift: int = 4
+    hum_share: float = 0.0
+    cell_weight: float = 1.0
+    bfloat16: bool = True
+    seed: int = 0
+
+
+def offline_environment() -> None:
+    """Give Prefect and MLflow camvib's defaults: no telemetry, no server needed, all files under `home`.
+
+    Only variables that are not set yet are set. Call it before Prefect or MLflow is imported: both read some
+    of these at import.
+    """
+    defaults = {
+        "CAMVIB_HOME": str(home()),  # absolute: flow runs may start in another working directory
+        "DO_NOT_TRACK": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_HOME": str(home() / "prefect"),
+        # The default of 20 s fails on a busy machine.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

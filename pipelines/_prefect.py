@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camvib.errors import CamvibError
-from camvib.tracking import offline_environment
+from camvib.settings import offline_environment
 
 offline_environment()
 Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect makes the last folder only

@@ -7,7 +7,7 @@ from camvib.pipelines._prefect import flow, task
 from camvib.pipelines.diagnose import diagnose
 from camvib.pipelines.train import train
 
-from camvib import registry
+from camvib.registry import versions
 from camvib.settings import SpectrogramSettings
 
 INBOX_RECORDINGS = 40
@@ -52,7 +52,7 @@ def demo(
     trained = train(fleet, out / "run", settings, options={"rig": "cantilever"})
     report = out / "report.html"
     # This demo's own version: another model may be the champion here.
-    found = diagnose(inbox, f"models:/{registry.NAME}/{trained['version']}", report, out / "store.db")
+    found = diagnose(inbox, f"models:/{versions.NAME}/{trained['version']}", report, out / "store.db")
     return {"training": trained, "diagnosis": found, "report": str(report)}
 
 
@@ -64,7 +64,7 @@ def run_demo(out: Path, recordings: int = 800, seed: int = 0, **options: Any) ->
     print(
         f"\naccuracy {trained['accuracy']:.3f}, macro-F1 {trained['macro_f1']:.3f} on {trained['test_recordings']} "
         f"recordings of {len(trained['test_groups'])} specimens that the training never saw\n"
-        f"model    {registry.NAME} version {trained['version']} ({trained['alias']})\n"
+        f"model    {versions.NAME} version {trained['version']} ({trained['alias']})\n"
         f"inbox    {found['recordings']} recordings, {found['new']} new: {verdicts}\n"
         f"images   {out / 'spectrograms'}\n"
         f"report   {summary['report']}"

@@ -6,15 +6,15 @@ from typing import Any
 
 from camvib.pipelines._prefect import flow, link_file, table, task, worth_a_retry
 
-from camvib import registry
+from camvib.registry import versions
 
-CHAMPION = f"models:/{registry.NAME}@{registry.CHAMPION}"
+CHAMPION = f"models:/{versions.NAME}@{versions.CHAMPION}"
 
 
 @task(name="find model", retries=2, retry_delay_seconds=5, retry_condition_fn=worth_a_retry)
 def find_model(model: str) -> Path:
     """Pin the alias: it may move while the run is under way."""
-    return registry.resolve(model)
+    return versions.resolve(model)
 
 
 @task(name="diagnose", retries=2, retry_delay_seconds=5, retry_condition_fn=worth_a_retry)
@@ -42,7 +42,7 @@ def diagnose(
 ) -> dict[str, Any]:
     """Diagnose an inbox with a model by path or URI, and renew the report.
 
-    `options` are those of `camvib.diagnosis.diagnose`, e.g. ``{"unit": "g"}``.
+    `options` are those of `camvib.monitoring.batch.diagnose`, e.g. ``{"unit": "g"}``.
     """
     summary = diagnose_inbox(inbox, find_model(model), store, report, options or {})
     rows = [{"verdict": verdict, "recordings": count} for verdict, count in summary["verdicts"].items()]

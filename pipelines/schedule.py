@@ -16,8 +16,8 @@ from typing import Any
 from camvib.pipelines._prefect import EntrypointType, settings
 from camvib.pipelines.diagnose import CHAMPION, diagnose
 
-from camvib import registry
 from camvib.errors import CamvibError, SettingsError
+from camvib.registry import versions
 
 START_TIMEOUT_S = 180
 
@@ -50,7 +50,7 @@ def schedule(
     every_s : float, optional
         Run every so many seconds instead of by `cron`.
     options : dict, optional
-        Those of `camvib.diagnosis.diagnose`.
+        Those of `camvib.monitoring.batch.diagnose`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def schedule(
         There is no such model.
     """
     _check(cron, inbox, every_s)
-    registry.resolve(model)
+    versions.resolve(model)
     inbox = inbox.resolve()
     parameters = {"inbox": inbox, "model": model, "report": report, "store": store}
     name = f"{inbox.name}-{hashlib.sha256(str(inbox).encode()).hexdigest()[:6]}"

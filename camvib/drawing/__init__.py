@@ -1,1 +1,4 @@
-"""What people look at: PNGs, paths and ticks. What a network looks at is an image, see `camvib.images`."""
+"""Images and signals as pictures for people: PNG, SVG paths, ticks.
+
+Imports records only.
+"""

@@ -1,1 +1,1 @@
-"""How good is it? Splits that do not leak, classification figures, trivial baselines."""
+"""Protocols and scores: splits, trivial baselines, truth; what is judged comes from the rooms below."""

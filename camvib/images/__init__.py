@@ -1,1 +1,4 @@
-"""Waveform → image, and what images say when they are compared."""
+"""Waveform → image: spectrogram, envelope, their axes, the healthy baseline, the difference of two.
+
+Imports records, settings and errors.
+"""

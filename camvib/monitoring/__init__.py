@@ -1,1 +1,4 @@
-"""The batch: discover recordings, claim them, judge them, keep the verdicts, open cases, tell people."""
+"""The batch: new recordings → diagnoses in the ledger, exactly once; and the baselines of the assets.
+
+Imports diagnosis, model and what is below; it knows no report.
+"""

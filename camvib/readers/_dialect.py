@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from camvib.readers._names import known_unit
-from camvib.readers._text import header_rates, header_unit
+from camvib.readers.parsing.names import known_unit
+from camvib.readers.parsing.text import header_rates, header_unit
 
 _NUMBER = {
     # With thousands in groups only where both signs stand: 1,234 alone may be one and a quarter.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import Truncated
-from camvib.readers._blocks import SMALL_BYTES, blocks
+from camvib.readers.parsing.blocks import SMALL_BYTES, blocks
 
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import ReadError, Truncated
-from camvib.readers._blocks import Spool, from_file
+from camvib.readers.parsing.blocks import Spool, from_file
 
 _END = re.compile(rb"\n {4}-1 *\r?\n")
 _END_OF_BINARY = re.compile(rb" {4}-1 *\r?\n")  # not all writers begin a line for it

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import EmptyFile, ReadError
-from camvib.readers._blocks import Spool
-from camvib.readers._channel import Channel
 from camvib.readers._dialect import GROUPING, Dialect, find_dialect
-from camvib.readers._names import is_time, split_name
-from camvib.readers._table import Column, table_channels
-from camvib.readers._text import encoding_of, header_date, header_rates, header_unit, is_bare_utf16
+from camvib.readers.parsing.blocks import Spool
+from camvib.readers.parsing.channel import Channel
+from camvib.readers.parsing.names import is_time, split_name
+from camvib.readers.parsing.table import Column, table_channels
+from camvib.readers.parsing.text import encoding_of, header_date, header_rates, header_unit, is_bare_utf16
 
 priority = 0  # any text might be CSV: asked last
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import NotATimeSeries, ReadError
-from camvib.readers._blocks import BLOCK, SMALL_BYTES, Spool, is_long
-from camvib.readers._channel import Channel
-from camvib.readers._names import known_unit, rate_in
-from camvib.readers._variables import UNIT_KEYS, variable_channels
+from camvib.readers.parsing.blocks import BLOCK, SMALL_BYTES, Spool, is_long
+from camvib.readers.parsing.channel import Channel
+from camvib.readers.parsing.names import known_unit, rate_in
+from camvib.readers.parsing.variables import UNIT_KEYS, variable_channels
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_DATASETS = 10_000

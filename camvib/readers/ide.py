@@ -14,9 +14,9 @@ from typing import IO, Any, NamedTuple
 from numpy.typing import NDArray
 
 from camvib.errors import MissingExtra
-from camvib.readers._blocks import Spool
-from camvib.readers._channel import AMBIGUOUS, Channel, Rate
-from camvib.readers._clock import read_clock
+from camvib.readers.parsing.blocks import Spool
+from camvib.readers.parsing.channel import AMBIGUOUS, Channel, Rate
+from camvib.readers.parsing.clock import read_clock
 
 # idelib holds a file in memory, some twenty times its size: a long one is given to it piece by piece.
 _PIECE_BYTES = 8_000_000

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from camvib.errors import NotATimeSeries, ReadError, Truncated
-from camvib.readers._blocks import BLOCK
-from camvib.readers._channel import Channel, rate_from_printed_step
 from camvib.readers._dialect import Dialect, split
-from camvib.readers._names import is_frequency, is_time
-from camvib.readers._table import Column, table_channels
-from camvib.readers._text import encoding_of, parse_date
 from camvib.readers.csv import read_columns
+from camvib.readers.parsing.blocks import BLOCK
+from camvib.readers.parsing.channel import Channel, rate_from_printed_step
+from camvib.readers.parsing.names import is_frequency, is_time
+from camvib.readers.parsing.table import Column, table_channels
+from camvib.readers.parsing.text import encoding_of, parse_date
 
 _END = "***End_of_Header***"
 _DEFAULT_HZ = 1.0  # Delta_X that LabVIEW writes if nobody set it: no statement

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from camvib.errors import NotATimeSeries, ReadError
 from camvib.readers import _mat5, hdf5
-from camvib.readers._blocks import is_long
-from camvib.readers._channel import Channel
-from camvib.readers._names import known_unit
-from camvib.readers._variables import variable_channels
+from camvib.readers.parsing.blocks import is_long
+from camvib.readers.parsing.channel import Channel
+from camvib.readers.parsing.names import known_unit
+from camvib.readers.parsing.variables import variable_channels
 
 priority = 60  # before hdf5: a v7.3 file is HDF5 too
 

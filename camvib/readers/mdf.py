@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import MissingExtra
-from camvib.readers._blocks import Spool
-from camvib.readers._channel import Channel
-from camvib.readers._table import Column, table_channels
+from camvib.readers.parsing.blocks import Spool
+from camvib.readers.parsing.channel import Channel
+from camvib.readers.parsing.table import Column, table_channels
 
 _FRAGMENT_BYTES = 4_000_000
 _TIME = 1

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import ReadError, Truncated
-from camvib.readers._blocks import BLOCK, SMALL_BYTES, Spool, from_file, is_long
-from camvib.readers._channel import Channel
-from camvib.readers._table import Column, array_columns, table_channels
-from camvib.readers._variables import variable_channels
+from camvib.readers.parsing.blocks import BLOCK, SMALL_BYTES, Spool, from_file, is_long
+from camvib.readers.parsing.channel import Channel
+from camvib.readers.parsing.table import Column, array_columns, table_channels
+from camvib.readers.parsing.variables import variable_channels
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 

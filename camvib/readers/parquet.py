@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from camvib.errors import ReadError
-from camvib.readers._blocks import Spool
-from camvib.readers._channel import Channel, Rate, stated_rate
-from camvib.readers._names import is_time, known_unit, rate_in
-from camvib.readers._table import Column, table_channels
-from camvib.readers._variables import UNIT_KEYS
+from camvib.readers.parsing.blocks import Spool
+from camvib.readers.parsing.channel import Channel, Rate, stated_rate
+from camvib.readers.parsing.names import is_time, known_unit, rate_in
+from camvib.readers.parsing.table import Column, table_channels
+from camvib.readers.parsing.variables import UNIT_KEYS
 
 
 def sniff(head: bytes, path: Path) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from camvib.errors import NotATimeSeries, Truncated
-from camvib.readers._blocks import BLOCK, Spool
-from camvib.readers._channel import Channel, Rate, rate_from_step
-from camvib.readers._names import is_frequency
-from camvib.readers._table import Column, table_channels
+from camvib.readers.parsing.blocks import BLOCK, Spool
+from camvib.readers.parsing.channel import Channel, Rate, rate_from_step
+from camvib.readers.parsing.names import is_frequency
+from camvib.readers.parsing.table import Column, table_channels
 
 _LABVIEW_EPOCH = 1904
 _LEAD_IN = 28  # bytes: tag, flags, version, length of the segment, place of its samples

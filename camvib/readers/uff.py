@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from camvib.errors import NotATimeSeries
-from camvib.readers._channel import Channel, rate_from_step
-from camvib.readers._clock import read_clock
 from camvib.readers._uff58 import Dataset58, datasets, samples
+from camvib.readers.parsing.channel import Channel, rate_from_step
+from camvib.readers.parsing.clock import read_clock
 
 _TIME_AXIS = 17
 _FUNCTIONS = {

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from camvib.errors import ReadError, Truncated
-from camvib.readers._blocks import BLOCK, Spool
-from camvib.readers._channel import Channel, Rate, stated_rate
+from camvib.readers.parsing.blocks import BLOCK, Spool
+from camvib.readers.parsing.channel import Channel, Rate, stated_rate
 
 _BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 

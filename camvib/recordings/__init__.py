@@ -1,1 +1,4 @@
-"""Folders of recordings, their labels, and the plant that they come from."""
+"""Folder → recordings with labels, groups and quality: catalog, entries, checks, resampling.
+
+Imports readers and what is below.
+"""

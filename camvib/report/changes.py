@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from camvib.pictures import Picture, change_picture, on_grid
+from camvib.drawing.png import Picture, change_picture, on_grid
 from camvib.records import ChangeMap, Region, Spectrogram
 
 Way = Literal["gain", "loss", "both", "none"]

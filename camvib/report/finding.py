@@ -10,15 +10,16 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from camvib.diagnosis.proof import Proof
 from camvib.drawing.cells import Cells, band_path, relative_path
+from camvib.drawing.paths import envelope_path
+from camvib.drawing.png import level_range_db
+from camvib.drawing.ticks import Axis, Tick
 from camvib.images.rise import profile_db
-from camvib.pictures import compact, envelope_path, level_range_db
-from camvib.proof import Proof
-from camvib.records import ActivationMap, Diagnosis, Evidence, Spectrogram
+from camvib.records import ActivationMap, Diagnosis, Evidence, Region, Spectrogram
 from camvib.report import words
 from camvib.report.changes import Way, way
 from camvib.report.sound import Clip
-from camvib.ticks import Axis, Tick
 
 SPECTRUM_POINTS = 320
 LEVEL_STEP_DB = 1.0
@@ -187,7 +188,7 @@ def draw(material: Material, scale: float, undone_by: str = "") -> Drawn | None:
     evidence = material.evidence
     if evidence is None:
         return None
-    image = _smaller(compact(evidence.spectrogram))
+    image = _smaller(evidence.spectrogram)
     expected = _expected(image, material.healthy)
     maps = _maps(material, evidence, image, expected, scale)
     spectrum, bins = _spectrum(material, evidence)
@@ -252,12 +253,14 @@ def _maps(
         change = Cells.of(difference, -DIFFERENCE_DB, DIFFERENCE_DB, 0.5)
         gained, lost = float((difference > 6).mean()), float((difference < -6).mean())
     runner_up = material.proof.runner_up if material.proof else None
+    if runner_up is not None and runner_up.reference == evidence.contrast.reference:
+        runner_up = None  # healthy is the runner-up: that map is there already
     return Maps(
         today=Cells.of(image.values_db, low, high, LEVEL_STEP_DB),
         change=change,
         change_is_probability=is_probability,
         evidence=_signed(evidence.contrast.values, scale),
-        runner_up=None if runner_up is None or runner_up.reference == evidence.contrast.reference else _signed(runner_up.values, scale),
+        runner_up=None if runner_up is None else _signed(runner_up.values, scale),
         scale=scale,
         contrast=evidence.contrast,
         time=time.ticks(),
@@ -286,10 +289,10 @@ def _smoothed(values: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(uniform_filter(values, (3, 9), mode="nearest"))
 
 
-def _box(number: int, region: object, time: Axis, frequency: Axis) -> Box:
-    left, right = (100 * float(v) for v in time.position([region.start_s, region.end_s]))  # type: ignore[attr-defined]
-    bottom, top = (100 * float(v) for v in frequency.position([region.low_hz, region.high_hz]))  # type: ignore[attr-defined]
-    return Box(number, region.sign > 0, *(round(v, 2) for v in (left, bottom, right - left, top - bottom)))  # type: ignore[attr-defined]
+def _box(number: int, region: Region, time: Axis, frequency: Axis) -> Box:
+    left, right = (100 * float(v) for v in time.position([region.start_s, region.end_s]))
+    bottom, top = (100 * float(v) for v in frequency.position([region.low_hz, region.high_hz]))
+    return Box(number, region.sign > 0, *(round(v, 2) for v in (left, bottom, right - left, top - bottom)))
 
 
 def _spectrum(material: Material, evidence: Evidence) -> tuple[Spectrum, list[float]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from camvib.recordings.plant import Plant
 from camvib.records import Answer, CaseEvent, Region
 
 
@@ -199,3 +200,30 @@ def changed(way: str | None, amount_db: NDArray[np.floating] | None, undone_by: 
     back = f"; would come back if {undone_by}" if undone_by else ""
     said = {"gain": gained, "loss": lost + back, "both": f"{gained} and {lost.removeprefix('power ')}{back}"}
     return said.get(way, "no clear change")
+
+
+def human_label(label: str, plant: Plant) -> str:
+    """Name a condition within a sentence, as the plant calls it."""
+    title = plant.action(label).title if label else ""
+    return (title or human(label).replace("+", " and ")).lower() if label else ""
+
+
+def tenth(value: float | None) -> str:
+    """Write a number with at most one decimal; a dash for none."""
+    return "–" if value is None else f"{value:.1f}".removesuffix(".0").replace("-", "−")
+
+
+def count(value: int) -> str:
+    """Write a whole number with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def days(value: int) -> str:
+    """Write a number of days."""
+    return "today" if value == 0 else f"{value} day{'' if value == 1 else 's'}"
+
+
+def local(text: str, zone: tzinfo) -> datetime:
+    """Read a time of a record into a zone; one without a zone of its own is UTC."""
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)

@@ -1,1 +1,4 @@
-"""The cantilever and its healthy twin: beam, faults, excitation, time stepping, sensors, fleets."""
+"""The cantilever and its healthy twin: beam, faults, excitation, time stepping, sensors, fleets.
+
+Imports images, settings and errors.
+"""

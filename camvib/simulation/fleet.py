@@ -306,8 +306,8 @@ def _evidence_grid(plan: FleetPlan) -> _Grid:
     """The default spectrogram image of a whole recording, as power."""
     import torch  # slow to import, and not needed without twins
 
+    from camvib.images.spectrogram import SpectrogramLayer
     from camvib.settings import SpectrogramSettings
-    from camvib.spectrograms import SpectrogramLayer
 
     layer = SpectrogramLayer(SpectrogramSettings.model_validate({"window_s": plan.duration_s}), plan.sampling_rate_hz)
 

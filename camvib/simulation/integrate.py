@@ -16,7 +16,7 @@ import scipy.signal
 from numba import njit
 from numpy.typing import NDArray
 
-INTERNAL_RATE_HZ = 32768.0  # contact bounces need it: see tests/physics/test_contact.py
+INTERNAL_RATE_HZ = 32768.0  # contact bounces need it: see tests/physics/test_integrate.py
 FILTER_SPAN = 24  # half length of the decimation filter, in output samples
 
 

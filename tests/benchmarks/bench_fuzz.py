@@ -87,7 +87,8 @@ def read_all(path: Path) -> tuple[str, float]:
 
 def count_as_long(is_long: bool) -> None:
     """Let files of some kilobytes count as long, or only those that are."""
-    from camvib.readers import _blocks, _mat5, hdf5, ide, npy
+    from camvib.readers import _mat5, hdf5, ide, npy
+    from camvib.readers.parsing import blocks as _blocks
 
     _blocks.SPOOL_ABOVE_BYTES = 1000 if is_long else 64_000_000
     ide._PIECE_BYTES = 200_000 if is_long else 8_000_000

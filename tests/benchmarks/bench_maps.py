@@ -1,6 +1,6 @@
 """Train the networks of the map benchmark with the committed settings and judge them on sealed specimens.
 
-Training uses the seeds of `camvib.evaluation.map_runs.MapRun`, choices were made on seeds 201 to 203 and 401 to 403,
+Training uses the seeds of `camvib.evaluation.maps.runs.MapRun`, choices were made on seeds 201 to 203 and 401 to 403,
 and the specimens reported on are of seeds that nothing else uses, one set a training seed.
 
 ``make bench-maps`` runs one training. The committed figures are of three:
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from camvib.evaluation.map_data import MapData
-from camvib.evaluation.map_models import DESCRIPTION
-from camvib.evaluation.map_runs import train_map_models, training_recordings
-from camvib.evaluation.maps import evaluate_maps
+from camvib.evaluation.maps.benchmark import evaluate_maps
+from camvib.evaluation.maps.data import MapData
+from camvib.evaluation.maps.models import DESCRIPTION
+from camvib.evaluation.maps.runs import train_map_models, training_recordings
 
 ROOT = Path(__file__).resolve().parents[2]
 SEALED = {0: 9201, 1: 9211, 2: 9221}  # 9001 to 9104 were looked at on the way

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from camvib.quality import InputSpec, check
+from camvib.recordings.quality import InputSpec, check
 from camvib.records import Recording
 from camvib.simulation.fleet import CHANNEL, UNIT, FleetPlan, simulate_batch
 from camvib.simulation.sensors import SENSOR_FAULTS

@@ -17,13 +17,13 @@ import torch
 from matplotlib import pyplot as plt
 from scipy.signal import welch
 
-from camvib.evaluation.real import evaluate_real
-from camvib.evaluation.real_data import open_set
-from camvib.evaluation.real_images import ImageRecipe, images
-from camvib.evaluation.real_network import FitRecipe, fit
-from camvib.evaluation.real_recipes import Recipe, recipes_for
-from camvib.evaluation.real_splits import plan_folds
-from camvib.quality import resample
+from camvib.evaluation.real.benchmark import evaluate_real
+from camvib.evaluation.real.network import FitRecipe, fit
+from camvib.evaluation.real.protocols import plan_folds
+from camvib.evaluation.real.recipes import Recipe, recipes_for
+from camvib.evaluation.real.sets import open_set
+from camvib.images.envelope import ImageRecipe, images
+from camvib.recordings.resampling import resample
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "tests" / "benchmarks" / "results" / "real.json"

@@ -223,7 +223,7 @@ WRITERS: dict[str, tuple[Callable[[Path, int], None], float, dict[str, Any]]] = 
 def read_and_measure(path: Path, samples: int, declared: dict[str, Any]) -> dict[str, float]:
     """Read in this process, walk through all windows, and return peak memory and seconds."""
     from camvib.readers import read
-    from camvib.readers._blocks import blocks as walk
+    from camvib.readers.parsing.blocks import blocks as walk
 
     begun = time.perf_counter()
     (recording,) = read(path, **declared)

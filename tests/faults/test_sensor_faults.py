@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from camvib.quality import InputSpec, check
+from camvib.recordings.quality import InputSpec, check
 from camvib.records import Recording
 from camvib.simulation.fleet import CHANNEL, UNIT, FleetPlan, simulate_batch
 from camvib.simulation.sensors import SENSOR_FAULTS

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from camvib.diagnosis.rigs import load_rig
 from camvib.errors import SettingsError
-from camvib.rigs import load_rig
 from camvib.simulation.beam import Cantilever, Crack
 from camvib.simulation.faults import BreathingCrack, LooseClamp
 from camvib.simulation.fleet import CANTILEVER, NOMINAL_BEAM, OTHER_RIG

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
-from camvib.datasets import LabelledSet
 from camvib.errors import SettingsError
+from camvib.recordings.folder import LabelledSet
 from camvib.simulation.fleet import LABEL_COLUMNS, OTHER_RIG, FleetPlan, simulate_batch, write_fleet
 
 

@@ -30,7 +30,8 @@ from camvib.errors import (
     Truncated,
     UnitError,
 )
-from camvib.readers import _blocks, _mat5, _uff58, describe, hdf5, mat, npy, read, read_channels
+from camvib.readers import _mat5, _uff58, describe, hdf5, mat, npy, read, read_channels
+from camvib.readers.parsing import blocks as _blocks
 
 FS = 2000.0
 X = np.random.default_rng(1).normal(size=5000).astype(np.float32)
@@ -408,7 +409,7 @@ def test_a_broken_plugin_harms_nobody(tmp_path: Path, monkeypatch: pytest.Monkey
         "def read(path):\n    yield Channel('a', np.arange(9.0), 50.0, 'mm/s', format='plant')\n"
     )
     monkeypatch.syspath_prepend(str(site))
-    from camvib import readers
+    from camvib.readers import reading as readers
 
     readers._plugins.cache_clear()
     try:

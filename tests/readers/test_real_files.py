@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camvib.datasets import LabelledSet
 from camvib.errors import CamvibError, MissingMetadata, NotATimeSeries, RateConflict, ReadError
 from camvib.readers import describe, ide, read, read_channels
+from camvib.recordings.folder import LabelledSet
 
 G = 9.80665
 

@@ -1,0 +1,346 @@
+"""The command line: argument parsing only. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from camvib import __version__
+from camvib.cli.data import data_app
+from camvib.cli.evaluate import evaluate_app
+from camvib.cli.options import (
+    DEFAULT_MODEL,
+    ChannelOption,
+    ConfigOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    RateOption,
+    ResampleOption,
+    StoreOption,
+    UnitOption,
+    clear_errors,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from camvib.monitoring.baselines import Learned
+    from camvib.monitoring.batch import Batch
+
+app = typer.Typer(
+    name="camvib",
+    help="Vibration diagnosis that shows its evidence: where, in seconds and hertz, each verdict comes from.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data_app, name="data")
+app.add_typer(evaluate_app, name="evaluate")
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"camvib {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("camvib-demo"),
+    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 800,
+    seed: int = 0,
+) -> None:
+    """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""
+    with clear_errors():
+        from camvib.pipelines.demo import run_demo
+
+        run_demo(out.resolve(), recordings=recordings, seed=seed)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Labelled folder to write.")],
+    recordings: Annotated[int, typer.Option(min=1)] = 600,
+    seed: int = 0,
+    per_specimen: Annotated[int, typer.Option(min=1, help="Recordings of each specimen, a fifth healthy.")] = 10,
+    twins: Annotated[bool, typer.Option(help="Also write healthy twins and evidence masks.")] = True,
+    quiet: QuietOption = False,
+) -> None:
+    """Simulate recordings of cantilevers, healthy and faulty, as a labelled folder."""
+    with clear_errors():
+        from camvib.simulation.fleet import write_fleet
+
+        write_fleet(out, recordings, seed, recordings_per_specimen=per_specimen, twins=twins, progress=not quiet)
+        typer.echo(f"{recordings} recordings in {out}")
+
+
+@app.command()
+def train(
+    folder: Annotated[Path, typer.Argument(help="Folder with labels.csv and the recordings it names.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.")] = Path("run"),
+    settings: ConfigOption = None,
+    channel: ChannelOption = None,
+    unit: UnitOption = None,
+    sampling_rate: RateOption = None,
+    resample: Annotated[float | None, typer.Option(help="Bring all recordings to this rate in Hz.")] = None,
+    group: Annotated[str | None, typer.Option("--group-column", help="Column to split by instead of group.")] = None,
+    healthy: Annotated[str | None, typer.Option(help="Label of the healthy condition.")] = None,
+    head: Annotated[str | None, typer.Option(help="naive, conv1x1, softmax, or sigmoid for joint faults.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="gap_cnn, change_cnn (asks for baselines), or cnn_fc to compare with.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    window_s: Annotated[float | None, typer.Option("--window", help="Window length in s.")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    rig: Annotated[str | None, typer.Option(help="Rig file that names regions; 'cantilever' is built in.")] = None,
+    extra_columns: Annotated[bool, typer.Option(help="Accept columns of your own in labels.csv.")] = False,
+    tracking: Annotated[bool, typer.Option(help="Log to MLflow and register the model.")] = True,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train on a labelled folder; the accuracy printed is that of groups it never saw."""
+    with clear_errors(json_file):
+        from camvib.jobs import train_tracked
+        from camvib.settings import Settings
+
+        chosen = Settings.load(
+            settings,
+            training={"epochs": epochs, "seed": seed},
+            model={"head": head, "name": network},
+            twin={"epochs": epochs},
+            spectrogram={"window_s": window_s},
+            diagnosis={"healthy": healthy},
+        )
+        summary = train_tracked(
+            folder,
+            out,
+            chosen,
+            track=tracking,
+            channel=channel,
+            unit=unit,
+            sampling_rate_hz=sampling_rate,
+            resample_hz=resample,
+            group_column=group,
+            extra_columns=extra_columns,
+            rig=rig,
+            progress=not quiet,
+        )
+        write_json(summary, json_file)
+        typer.echo(
+            f"accuracy {summary['accuracy']:.3f}, macro-F1 {summary['macro_f1']:.3f} on "
+            f"{summary['test_recordings']} recordings of {len(summary['test_groups'])} unseen groups\n"
+            f"model {summary['model']}",
+            err=str(json_file) == "-",
+        )
+        if summary["left_out"]:
+            typer.secho(f"{summary['left_out']} recordings left out; why: {out / 'data.json'}", fg="yellow", err=True)
+
+
+@app.command()
+def diagnose(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    model: ModelOption = DEFAULT_MODEL,
+    store: StoreOption = None,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
+    channel: ChannelOption = None,
+    unit: UnitOption = None,
+    sampling_rate: RateOption = None,
+    resample: ResampleOption = False,
+    asset: Annotated[str, typer.Option(help="Asset of recordings that name none.")] = "",
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Diagnose recordings: verdict, probabilities, and where the evidence is."""
+    with clear_errors(json_file):
+        from camvib.jobs import diagnose_paths
+        from camvib.records import as_json
+
+        batch = diagnose_paths(
+            paths,
+            model,
+            store,
+            report=report,
+            channel=channel,
+            unit=unit,
+            sampling_rate_hz=sampling_rate,
+            allow_resample=resample,
+            asset=asset,
+            progress=not quiet,
+        )
+        write_json([as_json(diagnosis) for diagnosis in batch.diagnoses], json_file)
+        if str(json_file) != "-":
+            _print_diagnoses(batch)
+        if report:
+            typer.echo(f"report {report}", err=str(json_file) == "-")
+
+
+def _print_diagnoses(batch: Batch, most: int = 40) -> None:
+    for diagnosis in batch.diagnoses[:most]:
+        label = diagnosis.label if diagnosis.verdict in ("fault", "unknown") else ""
+        chance = diagnosis.probabilities.get(diagnosis.label)
+        number = f"{chance:.2f}" if chance is not None else ""
+        where = f"{diagnosis.reason}. {diagnosis.remedy}" if diagnosis.verdict == "refused" else ""
+        if diagnosis.regions and diagnosis.verdict == "fault":
+            top = diagnosis.regions[0]
+            where = f"{top.start_s:.2f}–{top.end_s:.2f} s, {top.low_hz:.0f}–{top.high_hz:.0f} Hz {top.name}"
+        name = Path(diagnosis.recording).name
+        typer.echo(f"{diagnosis.verdict:8} {label:14} {number:5} {diagnosis.asset:12} {name}  {where}")
+    if len(batch.diagnoses) > most:
+        typer.echo(f"… and {len(batch.diagnoses) - most} more")
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(batch.counts.items()))
+    typer.echo(f"{counts or 'nothing found'}; {batch.new} new")
+
+
+@app.command()
+def baseline(
+    paths: Annotated[list[Path], typer.Argument(help="Healthy recordings, or labelled folders that hold some.")],
+    model: ModelOption = DEFAULT_MODEL,
+    asset: Annotated[str, typer.Option(help="Only this asset; recordings that name none are its own.")] = "",
+    store: StoreOption = None,
+    channel: ChannelOption = None,
+    unit: UnitOption = None,
+    sampling_rate: RateOption = None,
+    resample: ResampleOption = False,
+    json_file: JsonOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Learn what assets look like when healthy, for models that compare with it; run again, it is renewed."""
+    with clear_errors(json_file):
+        from dataclasses import asdict
+
+        from camvib.jobs import baseline_paths
+
+        learned = baseline_paths(
+            paths,
+            model,
+            store,
+            asset=asset,
+            allow_resample=resample,
+            channel=channel,
+            unit=unit,
+            sampling_rate_hz=sampling_rate,
+            progress=not quiet,
+        )
+        write_json([asdict(one) for one in learned], json_file)
+        _print_learned(learned, to_stderr=str(json_file) == "-")
+        if any(one.error for one in learned):
+            raise typer.Exit(2)
+
+
+def _print_learned(learned: list[Learned], *, to_stderr: bool) -> None:
+    for one in learned:
+        if one.error:
+            typer.secho(f"camvib: {one.error}", fg="red", err=True)
+            typer.secho(f"  → {one.remedy}", err=True)
+            continue
+        more = f", {len(one.left_out)} left out: {one.left_out[0]['reason']}" if one.left_out else ""
+        typer.echo(f"{one.asset or '(no name)':20} {len(one.recording_ids)} recordings{more}", err=to_stderr)
+    kept = sum(not one.error for one in learned)
+    typer.echo(f"{kept} baselines learned, {len(learned) - kept} failed", err=to_stderr)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")] = Path("model.onnx"),
+    model: ModelOption = DEFAULT_MODEL,
+) -> None:
+    """Write a model as one ONNX file: waveform in, logits and maps out, axes and classes in its metadata."""
+    with clear_errors():
+        from camvib.jobs import export_model
+
+        typer.echo(f"model {export_model(model, out)}")
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    store: StoreOption = None,
+    asset: Annotated[str | None, typer.Option(help="Only this asset.")] = None,
+    verdict: Annotated[str | None, typer.Option(help="Only healthy, fault, unknown or refused.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 200,
+    quiet: QuietOption = False,
+) -> None:
+    """Write one self-contained HTML report of what is in the store."""
+    with clear_errors():
+        from camvib.jobs import report_store
+
+        count = report_store(out, store, asset=asset, verdict=verdict, last=last, progress=not quiet)
+        typer.echo(f"{count} recordings in {out}")
+
+
+@app.command()
+def spectrogram(
+    path: Annotated[Path, typer.Argument(help="A recording, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="PNG to write; for a folder, the folder for the PNGs.")],
+    settings: ConfigOption = None,
+    channel: ChannelOption = None,
+    unit: UnitOption = None,
+    sampling_rate: RateOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw spectrogram images with axes in seconds and hertz."""
+    with clear_errors():
+        from camvib.jobs import export_spectrograms
+        from camvib.settings import Settings
+
+        written, failed = export_spectrograms(
+            path,
+            out,
+            Settings.load(settings).spectrogram,
+            channel=channel,
+            unit=unit,
+            sampling_rate_hz=sampling_rate,
+            progress=not quiet,
+        )
+        for error in failed:
+            typer.secho(f"camvib: {error}", fg="red", err=True)
+        typer.echo(f"{len(written)} images: {out}")
+        if failed:
+            raise typer.Exit(2)
+
+
+@app.command()
+def schedule(
+    inbox: Annotated[Path, typer.Option(help="Folder that recordings arrive in.")],
+    cron: Annotated[str, typer.Option(help="When to run, e.g. '0 * * * *'.")] = "0 * * * *",
+    every: Annotated[float | None, typer.Option(help="Run every so many seconds instead.")] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    report: Annotated[Path | None, typer.Option(help="HTML report to renew with each run.")] = None,
+) -> None:
+    """Diagnose an inbox on a schedule with the registry's champion, until Ctrl-C."""
+    with clear_errors():
+        from camvib.pipelines.schedule import schedule as serve
+
+        serve(cron, inbox.resolve(), model, report=report.resolve() if report else None, every_s=every)
+
+
+@app.command()
+def read(
+    path: Annotated[Path, typer.Argument(help="A file in any format that camvib reads.")],
+    sampling_rate: RateOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Say what is in a file: format, rate, channels, units, warnings."""
+    with clear_errors(json_file):
+        from camvib.readers import describe
+
+        found = describe(path, sampling_rate_hz=sampling_rate)
+        write_json(found, json_file)
+        if json_file is None:
+            typer.echo(json.dumps(found, indent=2))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

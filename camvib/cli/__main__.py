@@ -1,0 +1,5 @@
+"""``python -m camvib.cli``."""
+
+from camvib.cli import main
+
+main()

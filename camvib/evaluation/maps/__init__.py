@@ -1,0 +1,1 @@
+"""Are the maps right? Scores against simulated and measured truth, beside every trivial map."""

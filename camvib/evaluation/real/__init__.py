@@ -1,0 +1,1 @@
+"""Are the verdicts right? Honest splits of measured recordings, beside every trivial classifier."""

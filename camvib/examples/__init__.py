@@ -1,1 +1,0 @@
-"""Worked examples that run with the library's own parts."""

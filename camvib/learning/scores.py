@@ -1,0 +1,70 @@
+"""Accuracy, macro-F1, recall by class, confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+
+from camvib.diagnosis.verdict import predicted_label
+
+
+def classification_figures(
+    labels: Sequence[str], logits: NDArray[np.floating], classes: Sequence[str], *, multilabel: bool = False
+) -> dict[str, Any]:
+    """Figures of one test set.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        The truth, one a recording.
+    logits : ndarray, shape (recordings, classes)
+    classes : sequence of str
+
+    Returns
+    -------
+    dict
+        accuracy, macro_f1 (over the labels that occur in the truth), recall by label, confusion
+        (rows truth, columns predicted) and its confusion_labels.
+    """
+    truth = ["+".join(sorted(label.split("+"))) for label in labels] if multilabel else list(labels)
+    guessed = [predicted_label(row, classes, multilabel) for row in logits]
+    present = sorted(set(truth), key=lambda label: (label not in classes, label))
+    order = [c for c in classes if c in truth or c in guessed] if not multilabel else sorted({*truth, *guessed})
+    recalls = recall_score(truth, guessed, labels=present, average=None, zero_division=0)
+    return {
+        "accuracy": float(accuracy_score(truth, guessed)),
+        "macro_f1": float(f1_score(truth, guessed, labels=present, average="macro", zero_division=0)),
+        "recall": {label: float(value) for label, value in zip(present, recalls, strict=True)},
+        "confusion": confusion_matrix(truth, guessed, labels=order).tolist(),
+        "confusion_labels": list(order),
+    }
+
+
+Verdicts = tuple[NDArray[np.str_], NDArray[np.str_]]  # truth and verdict of each case
+
+
+def case_means(
+    scores: NDArray[np.floating], cases: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+    """Cases, and the mean score of the windows of each."""
+    names = np.unique(cases)
+    return names, np.stack([scores[cases == case].mean(axis=0) for case in names])
+
+
+def figures(judged: Sequence[Verdicts], pooled: bool) -> dict[str, Any]:
+    """Accuracy and macro-F1 over the labels that are tested: of all folds together, or the mean over folds."""
+    if pooled:
+        judged = [(np.concatenate([t for t, _ in judged]), np.concatenate([g for _, g in judged]))]
+    folds = [
+        {
+            "accuracy": float(accuracy_score(truth, guess)),
+            "macro_f1": float(f1_score(truth, guess, labels=np.unique(truth), average="macro", zero_division=0)),
+        }
+        for truth, guess in judged
+    ]
+    mean = {key: float(np.mean([fold[key] for fold in folds])) for key in ("accuracy", "macro_f1")}
+    return {**mean, "folds": folds}

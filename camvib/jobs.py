@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from camvib.drawing.figures import spectrogram_png
-from camvib.errors import CamvibError
+from camvib.errors import CamvibError, SettingsError
 from camvib.images.spectrogram import spectrogram
 from camvib.learning.data import open_labelled
 from camvib.learning.run_folder import TrainingResult
@@ -22,9 +23,17 @@ from camvib.monitoring.batch import Batch, diagnose
 from camvib.monitoring.ledger import Store
 from camvib.recordings.entries import recordings
 from camvib.recordings.folder import expand
+from camvib.recordings.plant import Plant, draft
 from camvib.registry import tracking, versions
-from camvib.report import write_report
+from camvib.report import exports
+from camvib.report.view import PlantView
+from camvib.review.answers import Taken, import_file
+from camvib.review.desk import serve
+from camvib.review.labels import Labelled, write_labels
+from camvib.review.publish import Page, page_of
 from camvib.settings import Settings, SpectrogramSettings, home
+
+PLANT_FILE = "plant.toml"
 
 
 def train_tracked(folder: Path, out: Path, settings: Settings, *, track: bool = True, **options: Any) -> dict[str, Any]:
@@ -64,9 +73,15 @@ def open_store(path: Path | None = None) -> Store:
 
 
 def diagnose_paths(
-    paths: Sequence[Path], model: str, store: Path | None = None, *, report: Path | None = None, **options: Any
+    paths: Sequence[Path],
+    model: str,
+    store: Path | None = None,
+    *,
+    report: Path | None = None,
+    plant: Path | None = None,
+    **options: Any,
 ) -> Batch:
-    """Diagnose what is new in files and folders with a model by path or URI; optionally write the report."""
+    """Diagnose what is new in files and folders with a model by path or URI; optionally write the store's report."""
     folder = versions.resolve(model)
     ledger = open_store(store)
     # What to type is for who types: the model as it was named, and the store where it is not the usual one.
@@ -80,7 +95,7 @@ def diagnose_paths(
     ]
     batch = diagnose(paths, folder, ledger, baseline_command=shlex.join(command), **options)
     if report:
-        write_batch_report(batch, ledger, folder, report, progress=options.get("progress", True))
+        report_store(report, store, plant=plant, model=model, progress=options.get("progress", True))
     return batch
 
 
@@ -94,26 +109,114 @@ def export_model(model: str, out: Path) -> Path:
     return export_onnx(load_model(versions.resolve(model)), out)
 
 
-def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:
-    """Report of one run of `diagnose`."""
-    model = load_model(model_folder)
-    about = {**model.card, "name": model.digest}
-    cases = ((diagnosis, store.evidence(diagnosis)) for diagnosis in batch.diagnoses)
-    return write_report(cases, out, model=about, progress=progress)
+@dataclass(frozen=True)
+class Written:
+    """What a report came to."""
+
+    out: Path
+    view: PlantView
+    other_files: tuple[Path, ...] = ()
 
 
 def report_store(
-    out: Path, store: Path | None = None, *, asset: str | None, verdict: str | None, last: int, progress: bool = True
-) -> int:
-    """Report of the newest diagnoses in a store; returns how many."""
+    out: Path,
+    store: Path | str | None = None,
+    *,
+    plant: Path | None = None,
+    model: str = "",
+    asset: str | None = None,
+    table: Path | None = None,
+    pdf: Path | None = None,
+    work_orders: Path | None = None,
+    progress: bool = True,
+) -> Written:
+    """Write the report of a store: the page, and what else is asked for.
+
+    Parameters
+    ----------
+    out : Path
+        The page. An older one in its place tells when the last report was written.
+    store : Path or str, optional
+    plant : Path, optional
+        Plant file.
+    model : str
+        Path or URI, for the proof and for how far to trust the page; empty: none.
+    asset : str, optional
+        Only this machine.
+    table, pdf : Path, optional
+        CSV of the list, PDF of the page.
+    work_orders : Path, optional
+        Folder for one text file for each machine to act on.
+    progress : bool
+    """
+    page = _page(open_store(store), plant, model, asset=asset, former=out)
+    page.write(out, progress=progress)
+    others = []
+    if table:
+        others.append(table)
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text(exports.table(page.view), "utf-8")
+    if pdf:
+        others.append(exports.pdf(out, pdf))
+    if work_orders:
+        work_orders.mkdir(parents=True, exist_ok=True)
+        for row in page.view.of("act"):
+            others.append(work_orders / f"{row.id}.txt")
+            others[-1].write_text(exports.work_order(row, page.view), "utf-8")
+    return Written(out, page.view, tuple(others))
+
+
+def _page(
+    store: Store, plant: Path | None, model: str, *, asset: str | None = None, former: Path | None = None
+) -> Page:
+    loaded = load_model(versions.resolve(model)) if model else None
+    known = Plant.load(plant or usual_plant())
+    return page_of(store, known, loaded, model_name=model, asset=asset, former=former)
+
+
+def usual_plant() -> Path | None:
+    """The plant file in camvib's home, if there is one."""
+    path = home() / PLANT_FILE
+    return path if path.is_file() else None
+
+
+def draft_plant(out: Path, store: Path | str | None = None, model: str = "") -> tuple[Path, int]:
+    """Write a plant file to start from, with the store's assets and the model's classes; returns how many assets.
+
+    Raises
+    ------
+    SettingsError
+        There is a file already.
+    """
+    if out.exists():
+        raise SettingsError(f"{out} is there already", "Name another file; camvib overwrites no plant file")
     ledger = open_store(store)
-    chosen = [
-        diagnosis
-        for diagnosis in reversed(ledger.all())
-        if (asset is None or diagnosis.asset == asset) and (verdict is None or diagnosis.verdict == verdict)
-    ][:last]
-    write_report(((diagnosis, ledger.evidence(diagnosis)) for diagnosis in chosen), out, progress=progress)
-    return len(chosen)
+    loaded = load_model(versions.resolve(model)) if model else None
+    seen = {case.label for case in ledger.cases(closed=True)}
+    labels = [name for name in (loaded.classes if loaded else sorted(seen)) if not loaded or name != loaded.healthy]
+    assets = [asset for asset in ledger.assets() if asset]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(draft(assets, labels), "utf-8")
+    return out, len(assets)
+
+
+def serve_review(
+    store: Path | str | None, plant: Path | None, model: str, *, host: str, port: int, token: str = ""
+) -> None:
+    """Serve the review desk until Ctrl-C."""
+    ledger = open_store(store)
+    serve(ledger, lambda: _page(ledger, plant, model), host, port, token)
+
+
+def import_answers(files: Sequence[Path], store: Path | str | None = None) -> dict[Path, Taken]:
+    """Take files of answers into the store, each answer once."""
+    ledger = open_store(store)
+    return {file: import_file(ledger, file) for file in files}
+
+
+def labels_from_answers(out: Path, store: Path | str | None = None, healthy: str = "healthy") -> Labelled:
+    """Write a labelled folder of what people answered."""
+    return write_labels(open_store(store), out, healthy=healthy)
 
 
 def export_spectrograms(

@@ -24,6 +24,9 @@ ConfigOption = Annotated[Path | None, typer.Option("--settings", help="TOML file
 StoreOption = Annotated[
     Path | None, typer.Option(help="SQLite file of diagnoses and baselines; default in CAMVIB_HOME.")
 ]
+PlantOption = Annotated[
+    Path | None, typer.Option("--plant", help="Plant file; default plant.toml in CAMVIB_HOME, if there is one.")
+]
 ResampleOption = Annotated[bool, typer.Option(help="Resample to the model's rate instead of refusing.")]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Run folder, model folder or MLflow model URI.")]
 

@@ -40,24 +40,22 @@ async function hand(item, form, words) {
   one(".done", form).textContent = problem ? `Kept, not sent: ${problem}` : DESK ? `${words} Stored.` : `${words} Waits in this browser: save the file below and hand it in.`;
 }
 
-for (const article of all(".finding")) {
-  const form = one(".answers", article);
-  const about = JSON.parse(one(".about", article).textContent);
+const known = new Set();
+function setUp(article) {
+  if (known.has(article)) return;
+  known.add(article);
+  one(".answer h2", article).after(one("#form").content.cloneNode(true));
+  const form = one(".answers", article), about = JSON.parse(one(".about", article).textContent);
   const base = { asset: about.asset, case_id: about.case, recording_id: about.recording };
   const field = name => one("." + name, form)?.value.trim() ?? "";
-  form.hidden = false;
+  for (const radio of all("input[type=radio]", form)) radio.name = "kind-" + article.id;
+  if (!about.case) all(".of-case", form).forEach(part => part.remove());
+  else one(".as-said", form).textContent = about.what;
+  if (!one(".data", article)) one(".mark", form).remove();
   const name = one(".author", form);
   name.value = author;
   name.addEventListener("input", () => { author = name.value.trim(); all(".author").forEach(other => { if (other !== name) other.value = name.value; }); keep(); });
-  form.addEventListener("submit", event => {
-    event.preventDefault();
-    const kind = one("input[type=radio]:checked", form)?.value;
-    const corners = ["start_s", "end_s", "low_hz", "high_hz"].map(key => [key, field(key)]), marked = corners.every(([, value]) => value !== "");
-    if (!kind && !marked) { one(".done", form).textContent = "Choose what you found first."; return; }
-    if (kind === "corrected" && !field("label")) { one(".done", form).textContent = "Name the fault that it was."; one(".label", form).focus(); return; }
-    const region = marked ? Object.fromEntries(corners.map(([key, value]) => [key, +value])) : null;
-    hand({ ...base, kind: kind || "region", label: kind === "corrected" ? field("label") : kind === "confirmed" ? about.label : "", text: field("text"), region }, form, "Thank you.");
-  });
+  form.addEventListener("submit", event => { event.preventDefault(); submit(form, field, base, about); });
   one(".label", form).addEventListener("focus", () => { one("[value=corrected]", form).checked = true; });
   one(".seen", form)?.addEventListener("click", () => hand({ ...base, kind: "acknowledged", text: field("text") }, form, "Marked as seen."));
   one(".snooze", form)?.addEventListener("click", () => {
@@ -66,12 +64,26 @@ for (const article of all(".finding")) {
   });
   for (const tick of all(".step", article)) tick.addEventListener("change", () => hand({ ...base, kind: "comment", text: `${tick.checked ? "done" : "not done"}: ${tick.dataset.step}` }, form, "Noted."));
   const copy = one(".copy", article);
-  if (copy && about.order) {
-    copy.hidden = false;
-    copy.addEventListener("click", async () => {
-      try { await navigator.clipboard.writeText(about.order); copy.textContent = "Copied"; }
-      catch { const area = document.createElement("textarea"); area.value = about.order; area.rows = 14; area.style.width = "100%"; area.setAttribute("aria-label", "Work order"); copy.replaceWith(area); area.select(); }
-    });
+  if (copy && about.order) { copy.hidden = false; copy.addEventListener("click", () => copyOrder(copy, about.order)); }
+}
+
+function submit(form, field, base, about) {
+  const kind = one("input[type=radio]:checked", form)?.value;
+  const corners = ["start_s", "end_s", "low_hz", "high_hz"].map(key => [key, field(key)]), marked = corners.every(([, value]) => value !== "");
+  if (!kind && !marked) { one(".done", form).textContent = "Choose what you found first."; return; }
+  if (kind === "corrected" && !field("label")) { one(".done", form).textContent = "Name the fault that it was."; one(".label", form).focus(); return; }
+  if (kind === "comment" && !field("text")) { one(".done", form).textContent = "Write the note first."; one(".text", form).focus(); return; }
+  const region = marked ? Object.fromEntries(corners.map(([key, value]) => [key, +value])) : null;
+  const label = kind === "corrected" ? field("label") : kind === "confirmed" ? about.label : "";
+  hand({ ...base, kind: kind || "region", label, text: field("text"), region }, form, "Thank you.");
+}
+
+async function copyOrder(copy, order) {
+  try { await navigator.clipboard.writeText(order); copy.textContent = "Copied"; }
+  catch {
+    const area = Object.assign(document.createElement("textarea"), { value: order, rows: 14 });
+    area.style.width = "100%"; area.setAttribute("aria-label", "Work order");
+    copy.replaceWith(area); area.select();
   }
 }
 const labels = document.createElement("datalist");

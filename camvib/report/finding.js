@@ -59,6 +59,8 @@ async function prepare(article) {
     for (let y = 0; y < height; y++) values.fill(data.healthy[height - 1 - y], y * width, (y + 1) * width);
     maps.unshift({ figure: healthy, kind: "expected", grid: { values, width, height, at: (x, y) => data.healthy[height - 1 - Math.min(height - 1, Math.floor(y * height))] } });
   } else if (healthy) healthy.hidden = true;
+  // The page carries one set of ticks: the maps have the same axes.
+  for (const side of [".x-ticks", ".y-ticks"]) for (const { figure } of maps) if (figure !== today.figure) one(side, figure).replaceChildren(...[...one(side, today.figure).children].map(tick => tick.cloneNode(true)));
   const finding = { article, data, maps, today };
   repaint(finding);
   await waterfall(finding);
@@ -67,11 +69,11 @@ async function prepare(article) {
   return finding;
 }
 
-function repaint({ maps, today, article }) {
+function repaint({ maps, today, data }) {
   const low = +today.figure.dataset.low, high = low + +today.figure.dataset.step * Math.max(10, today.grid.values.reduce((a, b) => Math.max(a, b)) - low) / +today.figure.dataset.step;
   for (const { figure, kind, grid } of maps) {
     if (kind === "level" || kind === "expected") paint(one("canvas", figure), "level", grid, low, high);
-    else paint(one("canvas", figure), kind, grid, 0, kind === "evidence" ? -figure.dataset.low / 3 : -figure.dataset.low);
+    else paint(one("canvas", figure), kind, grid, 0, kind === "evidence" ? data.scale : -figure.dataset.low);
     const img = one("img", figure);
     if (img) img.style.visibility = "hidden";
   }
@@ -159,7 +161,9 @@ function values(path) {
 }
 
 function spectrum(finding) {
-  const holder = one(".spectrum", finding.article), tools = one(".cursor-tools", finding.article);
+  const holder = one(".spectrum", finding.article);
+  holder.after(one("#tools").content.cloneNode(true));
+  const tools = one(".cursor-tools", finding.article);
   const [first, bin] = finding.data.bins, svg = one("svg", holder), pane = one(".pane", holder);
   const now = values(one(".now", holder)), healthy = values(one(".he", holder)), count = now.length, last = first + bin * (count - 1);
   const input = name => one("." + name, tools), state = { axis: "linear", hz: null };
@@ -167,7 +171,6 @@ function spectrum(finding) {
   const low = Math.max(bin, first);
   const at = hz => state.axis === "log" ? Math.log(Math.max(hz, low) / low) / Math.log(last / low) : (hz - first) / (last - first);
   const back = u => state.axis === "log" ? low * (last / low) ** u : first + u * (last - first);
-  tools.hidden = false;
   const harmonic = finding.data.lines.find(line => /shaft|drive|1×/.test(line[0]));
   if (harmonic) input("shaft-hz").value = harmonic[1];
 
@@ -261,6 +264,7 @@ async function arrive() {
     pager.textContent = `${at + 1} of ${ids.length} shown`;
     if (next) { const a = document.createElement("a"); a.href = "#" + next.id; a.textContent = `next: ${one("h1", next).firstChild.textContent.trim()} →`; pager.append(" · ", a); }
   }
+  setUp(article);
   await open(article);
 }
 addEventListener("hashchange", arrive);

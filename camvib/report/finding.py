@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.diagnosis.proof import Proof
+from camvib.diagnosis.rigs import KnownLine
 from camvib.drawing.cells import Cells, band_path, relative_path
 from camvib.drawing.paths import envelope_path
 from camvib.drawing.png import level_range_db
@@ -21,21 +22,12 @@ from camvib.report import words
 from camvib.report.changes import Way, way
 from camvib.report.sound import Clip
 
-SPECTRUM_POINTS = 320
+SPECTRUM_POINTS = 260
 LEVEL_STEP_DB = 1.0
 CHANGE_STEP = 1 / 32
 WATERFALL_DB = 12.0
 LINE_HALF_WIDTH = 0.015  # relative: a known line's level is the largest within it
 DIFFERENCE_DB = 12.0  # full colour where the model gives no probability of change
-
-
-@dataclass(frozen=True)
-class KnownLine:
-    """A frequency that means something at this machine: a mode, a harmonic of the shaft, a bearing's."""
-
-    name: str
-    hz: float
-    kind: str = "mode"
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +193,7 @@ def draw(material: Material, scale: float, undone_by: str = "") -> Drawn | None:
         "bins": bins,
         "lines": [[line.name, round(line.hz, 3)] for line in material.lines],
         "waterfall": [round(at.timestamp()) for at, _ in material.recent],
-        "labels": [maps.contrast.label, maps.contrast.reference],
+        "scale": scale,
     }
     return Drawn(
         maps=maps,
@@ -272,14 +264,15 @@ def _maps(
 
 
 def _signed(values: NDArray[np.floating], scale: float) -> Cells:
-    """Draw a map; cells beyond full colour still read as they are, up to three times of it."""
+    """Draw a map; cells beyond full colour still read as they are."""
     pooled = values
     if values.shape[1] > 128:
         by = -(-values.shape[1] // 128)
         starts = np.arange(0, values.shape[1], by)
         most, least = np.maximum.reduceat(values, starts, axis=1), np.minimum.reduceat(values, starts, axis=1)
         pooled = np.where(most >= -least, most, least)
-    return Cells.of(pooled, -3 * scale, 3 * scale, scale / 40)
+    most = max(scale, float(np.abs(pooled).max(initial=0.0)))
+    return Cells.of(pooled, -most, most, most / 127)  # so that zero is a grey of its own
 
 
 def _smoothed(values: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -380,7 +373,7 @@ def profile_of(evidence: Evidence, healthy: Healthy) -> NDArray[np.floating] | N
 
 def _waveform(diagnosis: Diagnosis, evidence: Evidence) -> tuple[str, list[Tick]]:
     low, high = evidence.waveform_low, evidence.waveform_high
-    group = max(1, len(low) // 200)
+    group = max(1, len(low) // 100)
     starts = np.arange(0, len(low), group)
     low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
     finite = np.concatenate([low[np.isfinite(low)], high[np.isfinite(high)]])

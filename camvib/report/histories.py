@@ -120,7 +120,7 @@ def _urgency(row: Row) -> tuple[int, date, str, float, str]:
 
 def _row(asset: str, seen: Sequence[Seen], cases: Sequence[Case], context: Context) -> Row:
     """Make the row of one machine: by its worst open case, else by why it is not judged, else as it was."""
-    band = band_db(seen)
+    band = band_db(seen, cases)
     changes = {case: case_changes(case, seen, band, context.plant.alarm) for case in cases}
     current = {case: state_at(past, context.now) for case, past in changes.items()}
     at_work = sorted(

@@ -196,7 +196,7 @@ def _about(row: Row, material: Material | None, view: PlantView) -> Markup:
     return json_for_page(
         {
             "asset": row.asset, "case": row.case.id if row.case else None, "recording": recording,
-            "label": row.label, "order": order,
+            "label": row.label, "what": words.printable(row.what[:1].lower() + row.what[1:]), "order": order,
         }
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-LENGTH_S = 1.25  # of the recording
+LENGTH_S = 1.0  # of the recording
 RATE_HZ = 4096.0  # what is above half of it is not heard; a page has no room for more
 LEAST_AUDIBLE_HZ = 8000.0
 _STEPS = np.array([-0.9, -0.9, -0.9, -0.9, 0.6, 1.2, 1.8, 2.4])  # log2 of the step, scaled by 1/4, by magnitude

@@ -43,9 +43,19 @@ def moment(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def band_db(seen: Sequence[Seen]) -> float | None:
-    """Healthy band of a machine: 95 % of its recordings judged healthy changed by less, in dB."""
-    healthy = [s.point.change_db for s in seen if s.point.change_db is not None and s.point.verdict == "healthy"]
+def band_db(seen: Sequence[Seen], cases: Sequence[Case] = ()) -> float | None:
+    """Healthy band of a machine: 95 % of its recordings judged healthy changed by less, in dB.
+
+    Recordings from the time of a case do not count: some of them are judged healthy by mistake.
+    """
+    spans = [(moment(case.since), moment(case.updated_at)) for case in cases]
+    healthy = [
+        one.point.change_db
+        for one in seen
+        if one.point.change_db is not None
+        and one.point.verdict == "healthy"
+        and not any(first <= one.at <= last for first, last in spans)
+    ]
     return float(np.percentile(np.abs(healthy), 95)) if len(healthy) >= LEAST_HEALTHY else None
 
 

@@ -85,11 +85,14 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HIDDEN = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0xFEFF)}
 
 
+_SPACES = {"\n", "\u202f", "\xa0", "\u2009"}
+
+
 def printable(text: str) -> str:
     r"""Write control, direction and undecodable characters as ``\x1b``: a name harms nobody and can be typed."""
     if text.isprintable() and not _HIDDEN.intersection(text):
         return text
-    return "".join(c if (c.isprintable() and c not in _HIDDEN) or c == "\n" else _escaped(c) for c in text)
+    return "".join(c if (c.isprintable() and c not in _HIDDEN) or c in _SPACES else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

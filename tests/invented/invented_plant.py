@@ -60,7 +60,8 @@ PLANT = Plant(
     },
     actions={
         "loose_clamp": Action(
-            title="Loose clamp", do="Tighten the clamp, record again", at_stop=True, undone_by="the clamp were tightened",
+            title="Loose clamp", do="Tighten the clamp, record again", at_stop=True,
+            undone_by="the clamp were tightened",
             checklist=("Look at the four bolts, drive side first", "Tighten to 45 N m", "Record three times"),
             also=("a softer foundation lowers the modes too",),
         ),
@@ -77,7 +78,9 @@ TRUST = Trust(
 )  # fmt: skip
 
 
-def point(asset: str, n: int, at: datetime, verdict: str, label: str, p: float | None, db: float | None) -> HistoryPoint:
+def point(
+    asset: str, n: int, at: datetime, verdict: str, label: str, p: float | None, db: float | None
+) -> HistoryPoint:
     return HistoryPoint(
         diagnosis_id=n, recording_id=f"{asset}-{n}", recording=f"inbox/{asset}/{at:%Y-%m-%dT%H%M}.wav", channel="tip",
         at=at.isoformat(), verdict=verdict, label=label, probability=p, change_db=db, level_db=-10.0, unit="m/s2",
@@ -85,12 +88,14 @@ def point(asset: str, n: int, at: datetime, verdict: str, label: str, p: float |
     )  # fmt: skip
 
 
-def history(asset: str, kind: str = "", *, days: int = 56, began: int = 20, every: float = 1.0, seed: int = 0) -> AssetHistory:
+def history(
+    asset: str, kind: str = "", *, days: int = 56, began: int = 20, every: float = 1.0, seed: int = 0
+) -> AssetHistory:
     """A machine recorded every day, healthy until `began` days ago, when a fault sets in and grows."""
     rng = np.random.default_rng([seed, *asset.encode("utf-8", "surrogatepass")[:8]])
     points, hits = [], []
     for n, day in enumerate(np.arange(0, days, every)):
-        at = NOW - timedelta(days=days - float(day) - 0.99)
+        at = NOW - timedelta(days=days - float(day) - 0.99 * every)
         age = float(day) - (days - began)
         quiet = float(rng.uniform(0.4, 1.3))
         if kind == "refused" and age > 0:
@@ -220,7 +225,9 @@ def look_at(last: HistoryPoint) -> Newest:
     return Newest(made, largest_rise(shown.values_db, shown.frequency_hz, healthy().mean_db))
 
 
-def view(machines: int = 60, plant: Plant = PLANT, every: float = 1.0, more: tuple[AssetHistory, ...] = ()) -> PlantView:
+def view(
+    machines: int = 60, plant: Plant = PLANT, every: float = 1.0, more: tuple[AssetHistory, ...] = ()
+) -> PlantView:
     return plant_view(
         [*histories(machines, every=every), *more], plant, now=NOW, since=SINCE, trust=TRUST, look_at=look_at
     )
@@ -249,7 +256,9 @@ def material(row: Row) -> Material | None:
         made, shown, healthy=healthy(), recent=tuple(profiles), proof=proof,
         lines=tuple(KnownLine(f"{n}. bending mode", hz) for n, hz in enumerate(MODES_HZ, 1)),
         today=clip(wave(kind), RATE_HZ), before=clip(wave("", 1), RATE_HZ),
-        overall=Overall(2.3, "mm/s", 2.1, 7.1, "works standard"), channels=1, disagree=(1, 20, NOW - timedelta(days=14)),
-        similar=("P-207 in August: as said (MR)",), notes=((NOW - timedelta(days=7), "seen: bolts ordered (Day shift)"),),
+        overall=Overall(2.3, "mm/s", 2.1, 7.1, "works standard"), channels=1,
+        disagree=(1, 20, NOW - timedelta(days=14)),
+        similar=("P-207 in August: as said (MR)",),
+        notes=((NOW - timedelta(days=7), "seen: bolts ordered (Day shift)"),),
         replay="camvib diagnose inbox/x.wav --model models:/camvib/7",
     )  # fmt: skip

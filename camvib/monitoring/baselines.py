@@ -15,7 +15,8 @@ from tqdm import tqdm
 from camvib.errors import CamvibError, LabelsError, ModelError
 from camvib.images.baseline import MIN_RECORDINGS, USUAL_RECORDINGS, Baseline
 from camvib.model.model import Model
-from camvib.monitoring.ledger import KeptBaseline, Store
+from camvib.monitoring.kept_baselines import KeptBaseline
+from camvib.monitoring.ledger import Store
 from camvib.recordings.entries import Entry, of_channel, recordings
 from camvib.recordings.folder import expand
 from camvib.recordings.quality import check

@@ -27,7 +27,10 @@ def clean_text(value: str) -> str:
     """
     if value.isascii():
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    plain = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        plain = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        plain = value.encode("utf-8", "backslashreplace").decode()
     return plain.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -86,7 +89,11 @@ class RecordingRow(Table):
     """A stretch of one channel of a file's content: what a verdict is about."""
 
     __tablename__ = "recordings"
-    __table_args__ = (Index("ix_recordings_asset_at", "asset", "observed_at"),)
+    __table_args__ = (
+        Index("ix_recordings_asset_at", "asset", "observed_at"),
+        # Of files that could not be read: what supersedes their refusal finds them by path.
+        Index("ix_recordings_unread", "path", sqlite_where=text("channel = ''"), postgresql_where=text("channel = ''")),
+    )
     id: Mapped[str] = mapped_column(primary_key=True)
     path: Mapped[str]
     content_sha256: Mapped[str] = mapped_column(index=True)
@@ -177,6 +184,14 @@ class FileRow(Table):
     owner: Mapped[str]
     deadline: Mapped[float]  # of the claim, by the database's clock, in s since 1970
     tries: Mapped[int]
+
+
+class OutcomeRow(Table):
+    """Which diagnoses came of a file: several of one with channels or stretches; copies share theirs."""
+
+    __tablename__ = "outcomes"
+    file_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("files.id", ondelete="CASCADE"), primary_key=True)
+    diagnosis_id: Mapped[int] = mapped_column(ForeignKey("diagnoses.id"), primary_key=True)
 
 
 class CaseRow(Table):

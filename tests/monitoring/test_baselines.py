@@ -1,7 +1,6 @@
 """A model that compares with the asset's healthy baseline: learned, kept, asked for, renewed."""
 
 import json
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from camvib.model.folder import load_model
 from camvib.model.model import Model, digest_of
 from camvib.monitoring.baselines import learn_baselines
 from camvib.monitoring.batch import diagnose
-from camvib.monitoring.ledger import KeptBaseline, Store
+from camvib.monitoring.ledger import Store
 from camvib.networks.change_cnn import ChangeNetwork
 from camvib.readers import read
 from camvib.recordings.quality import InputSpec
@@ -189,18 +188,6 @@ def test_the_command_learns_and_exits_with_2_where_an_asset_failed(model: Model,
     told = CliRunner().invoke(app, ["diagnose", str(folder / "fan_0.npz"), *arguments])
     assert f"--store {ledger}" in told.output
     assert "--asset fan" in told.output
-
-
-def test_a_store_from_before_baselines_still_opens(model: Model, tmp_path: Path) -> None:
-    Store(tmp_path / "s.db")
-    with sqlite3.connect(tmp_path / "s.db") as connection:
-        connection.execute("DROP TABLE baselines")
-    store = Store(tmp_path / "s.db")
-    assert store.baseline("pump", "x") is None
-    store.save_baseline(KeptBaseline("pump", "x", Baseline(np.zeros(4), np.ones(4), 3), ("a", "b", "c")))
-    kept = store.baseline("pump", "x")
-    assert kept is not None
-    assert kept.learned_at
 
 
 def test_a_plain_model_learns_no_baseline(store: Store, tmp_path: Path) -> None:

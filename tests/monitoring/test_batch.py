@@ -194,9 +194,11 @@ def test_the_store_gives_back_what_it_was_given(model: Model, store: Store) -> N
     assert kept == [diagnosis]
     back = store.evidence(diagnosis)
     assert back is not None
-    np.testing.assert_allclose(back.contrast.values, evidence.contrast.values, rtol=1e-6)
+    np.testing.assert_allclose(
+        back.contrast.values, evidence.contrast.values, atol=np.ptp(evidence.contrast.values) / 60000
+    )
     assert back.contrast.logit == pytest.approx(evidence.contrast.logit, abs=1e-5)
-    np.testing.assert_allclose(back.spectrogram.values_db, evidence.spectrogram.values_db, atol=0.1)
+    np.testing.assert_allclose(back.spectrogram.values_db, evidence.spectrogram.values_db, atol=0.2)
 
 
 def test_a_store_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def training_summary(result: TrainingResult, run_id: str | None, model: str) -> 
     }
 
 
-def open_store(path: Path | None = None) -> Store:
-    """Open the store at `path`, by default the one in camvib's home."""
+def open_store(path: Path | str | None = None) -> Store:
+    """Open the store at `path` (or a database URL), by default the one in camvib's home."""
     return Store(path or home() / "store.db")
 
 

@@ -57,8 +57,10 @@ function setUp(article) {
   name.addEventListener("input", () => { author = name.value.trim(); all(".author").forEach(other => { if (other !== name) other.value = name.value; }); keep(); });
   form.addEventListener("submit", event => { event.preventDefault(); submit(form, field, base, about); });
   one(".label", form).addEventListener("focus", () => { one("[value=corrected]", form).checked = true; });
-  one(".seen", form)?.addEventListener("click", () => hand({ ...base, kind: "acknowledged", text: field("text") }, form, "Marked as seen."));
+  const named = () => author || (one(".done", form).textContent = "Write your name first.", name.focus(), "");
+  one(".seen", form)?.addEventListener("click", () => named() && hand({ ...base, kind: "acknowledged", text: field("text") }, form, "Marked as seen."));
   one(".snooze", form)?.addEventListener("click", () => {
+    if (!named()) return;
     if (!field("until")) { one(".done", form).textContent = "Say until when."; return; }
     hand({ ...base, kind: "snoozed", until: field("until"), text: field("text") }, form, `Snoozed until ${field("until")}.`);
   });

@@ -271,8 +271,8 @@ def _signed(values: NDArray[np.floating], scale: float) -> Cells:
         starts = np.arange(0, values.shape[1], by)
         most, least = np.maximum.reduceat(values, starts, axis=1), np.minimum.reduceat(values, starts, axis=1)
         pooled = np.where(most >= -least, most, least)
-    most = max(scale, float(np.abs(pooled).max(initial=0.0)))
-    return Cells.of(pooled, -most, most, most / 127)  # so that zero is a grey of its own
+    strongest = max(scale, float(np.abs(pooled).max(initial=0.0)))
+    return Cells.of(pooled, -strongest, strongest, strongest / 127)  # so that zero is a grey of its own
 
 
 def _smoothed(values: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -29,6 +29,7 @@ from camvib.report.view import Level, Newest, PlantView, Row, State, Trend, Trus
 WEEKS = 8
 MOST_POINTS = 56  # of a row's trend: one a day
 HIGH, MEDIUM = 0.85, 0.65
+LAST = 20  # recordings that "k of the last n" looks back on
 LEAST_CALLS = 20  # that a measured rate stands on before it is believed over the probability
 SMALL_DB = 0.5  # less than this over a case's life is no trend
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -156,7 +157,9 @@ def _case_row(
     case, zone = at_work[0], context.zone
     state: State = "act" if state_at(changes[case], context.now) == "act" else "watch"
     began = moment(case.since)
-    same = [one for one in seen if one.at >= began and one.judged and speaks_for(one.point, case)]
+    within = [one for one in seen if one.at >= began and one.judged]
+    same = [one for one in within if speaks_for(one.point, case)]
+    last = within[-LAST:]
     newest = same[-1].point if same else seen[-1].point if seen else None
     looked = context.look_at(newest) if newest else None
     known = case.label != UNKNOWN and case.family != UNKNOWN
@@ -173,8 +176,8 @@ def _case_row(
         label=case.label if known else UNKNOWN,
         since=began.astimezone(zone),
         days=max(0, (context.now - began).days),
-        k=case.hits,
-        n=case.of,
+        k=sum(speaks_for(one.point, case) for one in last),
+        n=len(last),
         level=_level(probability, context.trust),
         probability=probability,
         runner_up=second[0] if second else "",

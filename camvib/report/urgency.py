@@ -72,7 +72,8 @@ def case_changes(case: Case, seen: Sequence[Seen], band: float | None, alarm: Al
     """States of a case with the times that they began: watch or act from its opening on, closed at its end.
 
     It is act while the newest recordings that speak for it are likely enough and changed enough, and stays it until
-    the change falls below the line for watch. An unknown change has no probability, so it is watch.
+    the change falls below the line for watch, or no recording speaks for it any more. An unknown change has no
+    probability, so it is watch.
     """
     opened = moment(case.opened_at)
     end = next((moment(e.at) for e in reversed(case.events) if e.kind in ("closed", "cleared")), None)
@@ -80,16 +81,20 @@ def case_changes(case: Case, seen: Sequence[Seen], band: float | None, alarm: Al
     changes: list[tuple[datetime, str]] = [(opened, "watch")]
     probabilities: list[float] = []
     amounts: list[float] = []
+    speaks: list[bool] = []
     for one in seen:
         if one.at < moment(case.since) or not one.judged or (end and one.at > end):
             continue
         if one.point.change_db is not None:
             amounts.append(abs(one.point.change_db))
-        if speaks_for(one.point, case) and one.point.probability is not None:
+        speaks.append(speaks_for(one.point, case))
+        if speaks[-1] and one.point.probability is not None:
             probabilities.append(one.point.probability)
         if one.at < opened:
             continue
-        state = _state(case, probabilities[-JUDGED_BY:], amounts[-JUDGED_BY:], band, alarm, changes[-1][1])
+        gone = len(speaks) >= JUDGED_BY and not any(speaks[-JUDGED_BY:])
+        heard = [] if gone else probabilities[-JUDGED_BY:]
+        state = _state(case, heard, amounts[-JUDGED_BY:], band, alarm, changes[-1][1])
         if state != changes[-1][1]:
             changes.append((one.at, state))
     if end:

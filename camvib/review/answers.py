@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from camvib.errors import CamvibError, StoreError
 from camvib.monitoring.ledger import Store
@@ -157,10 +157,12 @@ def parse(item: object, at: datetime | None = None) -> tuple[Answer, Act | None]
     act = Act(str(kind), _time(text["until"]) if kind == "snoozed" else "") if kind in ACTS else None
     if act and case_id is None:
         raise CamvibError(f"{kind}, but of no case", REMEDY)
+    if act and not text["author"].strip():
+        raise CamvibError(f"{kind}, but by nobody", "Write your name under the buttons")
     when = at.astimezone(UTC).isoformat(timespec="seconds") if at else _time(str(item.get("at", "")))
     answer = Answer(
         key=f"{ACT_KEY}{text['key']}" if act else text["key"],
-        kind="comment" if act else kind,
+        kind="comment" if act else cast(AnswerKind, kind),
         author=text["author"],
         at=when,
         asset=text["asset"],

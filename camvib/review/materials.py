@@ -24,6 +24,7 @@ from camvib.report.finding import Healthy, Material, profile_of
 from camvib.report.sound import Clip, clip
 from camvib.report.urgency import Seen, moment, speaks_for
 from camvib.report.view import Newest, Row
+from camvib.review.answers import ACT_KEY
 from camvib.review.samples import as_judged, overall, read_again
 
 RECENT = 24  # recordings of the waterfall
@@ -187,7 +188,8 @@ class Materials:
         return tuple(found[:5])
 
     def _notes(self, row: Row) -> tuple[tuple[datetime, str], ...]:
-        noted = [(moment(a.at), words.answer(a)) for a in self.answers if a.asset == row.asset]
+        mine = (a for a in self.answers if a.asset == row.asset and not a.key.startswith(ACT_KEY))
+        noted = [(moment(a.at), words.answer(a)) for a in mine]
         noted += [(moment(e.at), words.event(e)) for e in (row.case.events if row.case else ())]
         return tuple(sorted(noted, reverse=True))[:12]
 

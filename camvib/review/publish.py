@@ -14,6 +14,7 @@ from camvib.recordings.plant import UNKNOWN, Plant
 from camvib.report.histories import plant_view
 from camvib.report.page import DEFAULT_SCALE, MaterialOf, last_written, render, write_page
 from camvib.report.view import Bin, PlantView, Trust
+from camvib.review.answers import ACT_KEY
 from camvib.review.materials import Materials
 
 USUAL_PERIOD = timedelta(days=7)
@@ -73,7 +74,7 @@ def page_of(
         By default this moment.
     """
     now = now or datetime.now().astimezone()
-    answers = store.answers()
+    answers = [answer for answer in store.answers() if not answer.key.startswith(ACT_KEY)]
     materials = Materials(store, plant, model, model_name, answers)
     since = (last_written(former) if former else None) or now - USUAL_PERIOD
     assets = store.assets()

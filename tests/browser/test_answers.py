@@ -82,9 +82,7 @@ def test_a_name_full_of_markup_comes_back_as_it_is(open_page):
 def test_the_work_order_can_be_copied(open_page):
     page = open_page("P-113", permissions=["clipboard-read", "clipboard-write"])
     page.locator(".finding:target .copy").click()
-    page.wait_for_function(
-        "document.querySelector('.finding:target .copy, .finding:target textarea[aria-label=\"Work order\"]').textContent !== 'Copy work order'"
-    )
+    page.wait_for_selector(".finding:target .copy:has-text('Copied'), .finding:target [aria-label='Work order']")
     text = page.evaluate(
         "navigator.clipboard.readText().catch(() => document.querySelector('[aria-label=\"Work order\"]').value)"
     )

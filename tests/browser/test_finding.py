@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 from invented_plant import evidence, healthy
 
-BAND = "document.querySelector('.finding:target .spectrum')"
-
 
 def drawn(page):
     """Wait until the maps of the open finding are painted."""
-    page.wait_for_function(
-        "document.querySelector('.finding:target .map canvas')?.width > 300 || document.querySelector('.finding:target .cursor-tools')"
-    )
+    page.wait_for_selector(".finding:target .cursor-tools")
     return page
 
 

@@ -14,7 +14,7 @@ def test_the_five_questions_are_answered_on_the_first_screen(open_page):
     for answer in (
         "P-113 Feed pump",
         "Loose clamp",
-        "4 Nov",
+        "5 Nov",
         "High",
         "Tighten the clamp",
         "by Fri 27 Nov, planned stop",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -18,7 +18,7 @@ from camvib.images.rise import largest_rise
 from camvib.model.model import Model
 from camvib.monitoring.ledger import Store
 from camvib.recordings.plant import Plant
-from camvib.records import Answer, Diagnosis, Evidence, HistoryPoint, Recording
+from camvib.records import Answer, AssetHistory, Diagnosis, Evidence, HistoryPoint, Recording
 from camvib.report import words
 from camvib.report.finding import Healthy, Material, profile_of
 from camvib.report.sound import Clip, clip
@@ -27,6 +27,7 @@ from camvib.report.view import Newest, Row
 from camvib.review.answers import ACT_KEY
 from camvib.review.samples import as_judged, overall, read_again
 
+MEASURED = 60  # recordings whose change is measured here, where the ledger has none
 RECENT = 24  # recordings of the waterfall
 HEALTHY_SPECTRA = 8
 MISSING = {
@@ -61,11 +62,39 @@ class Materials:
         """Look closely at one recording: its probabilities, and where it lies furthest from healthy."""
         diagnosis = self.store.diagnosis(point.diagnosis_id)
         evidence = self.store.evidence(diagnosis) if diagnosis.verdict != "refused" else None
-        baseline = self._kept(diagnosis.asset, evidence)
-        if evidence is None or baseline is None:
+        if evidence is None:
+            return Newest(diagnosis)
+        healthy = self._healthy(diagnosis.asset, evidence, self._judged_healthy(diagnosis.asset, moment(point.at)))
+        if healthy is None or len(healthy.mean_db) != len(evidence.spectrogram.frequency_hz):
             return Newest(diagnosis)
         image = evidence.spectrogram
-        return Newest(diagnosis, largest_rise(image.values_db, image.frequency_hz, baseline.mean_db))
+        return Newest(diagnosis, largest_rise(image.values_db, image.frequency_hz, healthy.mean_db))
+
+    def with_changes(self, history: AssetHistory) -> AssetHistory:
+        """Measure the change of a machine's newest recordings, where its model compares with no baseline.
+
+        Only of machines with an open case: for the others nobody looks at the trend, and reading pictures takes time.
+        """
+        if all(case.state == "closed" for case in history.cases) or any(
+            p.change_db is not None for p in history.points
+        ):
+            return history
+        before = [s for s in Seen.all_of(history.points) if s.point.verdict == "healthy"]
+        points = list(history.points)
+        for n in [n for n, p in enumerate(points) if p.verdict != "refused"][-MEASURED:]:
+            evidence = self._evidence(points[n])
+            healthy = self._healthy(history.asset, evidence, before) if evidence else None
+            profile = profile_of(evidence, healthy) if evidence and healthy else None
+            if profile is not None:
+                points[n] = replace(points[n], change_db=float(np.sqrt(np.mean(profile**2))))
+        return replace(history, points=tuple(points))
+
+    def _judged_healthy(self, asset: str, until: datetime) -> list[Seen]:
+        """An asset's recordings judged healthy before its first case that is open, or before a time."""
+        cases = self.store.cases(asset=asset)
+        first = min((moment(case.since) for case in cases), default=until)
+        seen = Seen.all_of(list(self.store.points(asset)))
+        return [s for s in seen if s.point.verdict == "healthy" and s.at < first]
 
     def of(self, row: Row) -> Material | None:
         """Gather what the finding of a row is drawn from."""
@@ -78,7 +107,7 @@ class Materials:
         missing = "" if evidence else MISSING.get(self.store.evidence_state(diagnosis), "")
         since = moment(row.case.since) if row.case else None
         before = [s for s in seen if s.point.verdict == "healthy" and (since is None or s.at < since)]
-        healthy = self._healthy(row, evidence, before)
+        healthy = self._healthy(row.asset, evidence, before)
         recording, problem = self._read(diagnosis) if evidence else (None, "")
         beside, _ = (
             self._read(self.store.diagnosis(before[-1].point.diagnosis_id)) if before and recording else (None, "")
@@ -106,21 +135,15 @@ class Materials:
             replay=shlex.join(self._replay(diagnosis)),
         )
 
-    def _kept(self, asset: str, evidence: Evidence | None) -> Baseline | None:
-        """The asset's baseline of this kind of image."""
-        rows = len(evidence.spectrogram.frequency_hz) if evidence else 0
-        kept = (one.baseline for one in self.store.baselines(asset))
-        return next((baseline for baseline in kept if len(baseline.mean_db) == rows), None)
-
-    def _healthy(self, row: Row, evidence: Evidence | None, before: Sequence[Seen]) -> Healthy | None:
+    def _healthy(self, asset: str, evidence: Evidence | None, before: Sequence[Seen]) -> Healthy | None:
         """The asset's baseline; where none was learned, what its recordings judged healthy have in common."""
         if evidence is None:
             return None
-        beside = [found for s in before[-HEALTHY_SPECTRA:] if (found := self._evidence(s)) is not None]
+        beside = [found for s in before[-HEALTHY_SPECTRA:] if (found := self._evidence(s.point)) is not None]
         spectra = [e.spectrum_db for e in beside if np.array_equal(e.spectrum_hz, evidence.spectrum_hz)]
         stacked = np.stack(spectra) if spectra else np.zeros((0, 0))
         rows = len(evidence.spectrogram.frequency_hz)
-        for kept in self.store.baselines(row.asset):
+        for kept in self.store.baselines(asset):
             if len(kept.baseline.mean_db) == rows:
                 baseline, learned = kept.baseline, kept.learned_at
                 return Healthy(baseline.mean_db, baseline.spread_db, baseline.recordings, learned, stacked)
@@ -130,13 +153,13 @@ class Materials:
         made = Baseline.of(np.stack(images).astype(np.float32))
         return Healthy(made.mean_db, made.spread_db, made.recordings, before[-1].point.at, stacked)
 
-    def _evidence(self, seen: Seen) -> Evidence | None:
-        return self.store.evidence(self.store.diagnosis(seen.point.diagnosis_id)) if seen.point.has_evidence else None
+    def _evidence(self, point: HistoryPoint) -> Evidence | None:
+        return self.store.evidence(self.store.diagnosis(point.diagnosis_id)) if point.has_evidence else None
 
     def _recent(self, seen: Sequence[Seen], healthy: Healthy) -> tuple[tuple[datetime, NDArray[np.floating]], ...]:
         found = []
         for one in [s for s in seen if s.judged][-RECENT:]:
-            evidence = self._evidence(one)
+            evidence = self._evidence(one.point)
             profile = profile_of(evidence, healthy) if evidence else None
             if profile is not None:
                 found.append((one.at, profile))

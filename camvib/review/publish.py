@@ -82,8 +82,8 @@ def page_of(
     shown = plant if asset is None else plant.model_copy(update={"machines": _only(plant, asset)})
     left_out = sum(1 for one in assets if one not in chosen for _ in store.points(one))
     view = plant_view(
-        store.histories(chosen), shown, now=now, since=since, trust=trust_of(model), answers=answers,
-        look_at=materials.look_at, left_out=left_out,
+        map(materials.with_changes, store.histories(chosen)), shown, now=now, since=since, trust=trust_of(model),
+        answers=answers, look_at=materials.look_at, left_out=left_out,
     )  # fmt: skip
     classes = model.classes if model else ()
     labels = tuple(dict.fromkeys((*classes, *(name for name in plant.actions if name != UNKNOWN))))

@@ -19,7 +19,7 @@ from camvib.diagnosis.regions import regions
 from camvib.drawing.figures import change_png, evidence_scale, map_png, spectrogram_png
 from camvib.errors import SplitError
 from camvib.learning.data import TrainingData
-from camvib.learning.scores import classification_figures
+from camvib.learning.scores import classification_figures, trust_figures
 from camvib.learning.splits import Split
 from camvib.model.model import Model
 from camvib.records import ActivationMap, ChangeMap, Spectrogram
@@ -199,6 +199,9 @@ def conclude(
     card = {key: metrics[key] for key in ("accuracy", "macro_f1", "test_recordings", "data_digest", "seed")}
     card["test_groups"] = len(metrics["test_groups"])
     card["train_groups"] = len(metrics["train_groups"])
+    if not model.is_multilabel:
+        chances = np.stack([model.probabilities(row) for row in logits])
+        card.update(trust_figures([data.labels[i] for i in split.test], chances, data.classes, model.healthy))
     model.card.update({**data.notes, **card})
     model.save(out / "model")
     write_pictures(model, data, split, figures, out)

@@ -65,6 +65,8 @@ function setUp(article) {
     hand({ ...base, kind: "snoozed", until: field("until"), text: field("text") }, form, `Snoozed until ${field("until")}.`);
   });
   for (const tick of all(".step", article)) tick.addEventListener("change", () => hand({ ...base, kind: "comment", text: `${tick.checked ? "done" : "not done"}: ${tick.dataset.step}` }, form, "Noted."));
+  for (const button of all(".play", article)) button.addEventListener("click", () => play(button));
+  for (const box of all(".listen", article)) box.hidden = false;
   const copy = one(".copy", article);
   if (copy && about.order) { copy.hidden = false; copy.addEventListener("click", () => copyOrder(copy, about.order)); }
 }
@@ -95,4 +97,4 @@ document.body.append(labels);
 keep();
 if (DESK) send();
 arrive();
-(window.requestIdleCallback || (run => setTimeout(run, 200)))(forPaper);
+addEventListener("load", () => setTimeout(forPaper, 300));

@@ -242,27 +242,41 @@ function decode(code, n) {
   return samples;
 }
 let audio = null, playing = null;
-for (const button of all(".play")) button.addEventListener("click", () => {
+function play(button) {
   audio ??= new AudioContext();
   playing?.stop();
   const { n, rate, speed, code } = button.dataset, buffer = audio.createBuffer(1, +n, Math.max(3000, +rate));
   buffer.copyToChannel(decode(code, +n), 0);
   playing = audio.createBufferSource();
-  playing.buffer = buffer; playing.playbackRate.value = speed * rate / buffer.sampleRate; playing.loop = false;
+  playing.buffer = buffer; playing.playbackRate.value = speed * rate / buffer.sampleRate;
   playing.connect(audio.destination); playing.start();
   button.dataset.played = "yes";
-});
-for (const box of all(".listen")) box.hidden = false;
+}
+
+// Of a long page the later findings are packed until somebody opens them.
+async function unpacked(id) {
+  const found = document.getElementById(id);
+  if (!found?.matches(".later")) return found;
+  const bytes = Uint8Array.from(atob(found.textContent.trim()), c => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const holder = document.createElement("template");
+  holder.innerHTML = await new Response(stream).text();
+  if (found.isConnected) found.replaceWith(holder.content);
+  return document.getElementById(id);
+}
 
 async function arrive() {
-  const article = document.getElementById(location.hash.slice(1));
+  all(".finding.shown").forEach(shown => shown.classList.remove("shown"));
+  const wanted = location.hash.slice(1), article = await unpacked(wanted);
+  if (location.hash.slice(1) !== wanted) return;
   if (!article?.matches(".finding")) { if (location.hash === "#list") one("#machines").focus({ preventScroll: true }); return; }
+  article.classList.add("shown");
   scrollTo(0, 0);
   article.focus({ preventScroll: true });
-  const ids = order(), at = ids.indexOf(article.id), pager = one(".pager", article), next = document.getElementById(ids[at + 1] || "");
+  const ids = order(), at = ids.indexOf(article.id), pager = one(".pager", article), next = ids[at + 1];
   if (at >= 0) {
     pager.textContent = `${at + 1} of ${ids.length} shown`;
-    if (next) { const a = document.createElement("a"); a.href = "#" + next.id; a.textContent = `next: ${one("h1", next).firstChild.textContent.trim()} →`; pager.append(" · ", a); }
+    if (next) { const a = document.createElement("a"); a.href = "#" + next; a.textContent = `next: ${one(`.list [data-id=${next}] .ma b`).textContent} →`; pager.append(" · ", a); }
   }
   setUp(article);
   await open(article);
@@ -270,7 +284,11 @@ async function arrive() {
 addEventListener("hashchange", arrive);
 dark.addEventListener("change", async () => { for (const ready of opened.values()) { const finding = await ready; if (finding) { repaint(finding); waterfall(finding); } } });
 // Paper shows what is painted: the first findings to act on are painted once the page is idle.
-const MOST_PAINTED = 40;
-async function forPaper() { for (const article of all(".finding.act").slice(0, MOST_PAINTED)) await open(article); document.documentElement.dataset.ready = "yes"; }
+const MOST_PAINTED = 20;
+const idle = () => new Promise(done => (window.requestIdleCallback || (run => setTimeout(run, 50)))(() => done()));
+async function forPaper() {
+  for (const article of all(".finding.act, .later.act").slice(0, MOST_PAINTED)) { await idle(); await open(await unpacked(article.id)); }
+  document.documentElement.dataset.ready = "yes";
+}
 addEventListener("beforeprint", async () => { document.documentElement.dataset.print = "yes"; for (const ready of opened.values()) { const f = await ready; if (f) repaint(f); } });
 addEventListener("afterprint", async () => { delete document.documentElement.dataset.print; for (const ready of opened.values()) { const f = await ready; if (f) repaint(f); } });

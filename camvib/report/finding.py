@@ -22,9 +22,9 @@ from camvib.report import words
 from camvib.report.changes import Way, way
 from camvib.report.sound import Clip
 
-SPECTRUM_POINTS = 260
+SPECTRUM_POINTS = 256
 LEVEL_STEP_DB = 1.0
-CHANGE_STEP = 1 / 32
+CHANGE_STEP = 1 / 16
 WATERFALL_DB = 12.0
 LINE_HALF_WIDTH = 0.015  # relative: a known line's level is the largest within it
 DIFFERENCE_DB = 12.0  # full colour where the model gives no probability of change
@@ -186,7 +186,7 @@ def draw(material: Material, scale: float, undone_by: str = "") -> Drawn | None:
     spectrum, bins = _spectrum(material, evidence)
     waveform, waveform_y = _waveform(material.diagnosis, evidence)
     data = {
-        "hz": [round(float(v), 2) for v in image.frequency_hz],
+        "hz": [float(f"{v:.4g}") for v in image.frequency_hz],
         "s": [round(float(v), 4) for v in (image.time_s[0], image.time_s[-1])],
         "healthy": None if expected is None else [round(float(v), 1) for v in expected],
         "unit": image.unit,
@@ -272,7 +272,7 @@ def _signed(values: NDArray[np.floating], scale: float) -> Cells:
         most, least = np.maximum.reduceat(values, starts, axis=1), np.minimum.reduceat(values, starts, axis=1)
         pooled = np.where(most >= -least, most, least)
     strongest = max(scale, float(np.abs(pooled).max(initial=0.0)))
-    return Cells.of(pooled, -strongest, strongest, strongest / 127)  # so that zero is a grey of its own
+    return Cells.of(pooled, -strongest, strongest, strongest / 60)  # so that zero is a grey of its own
 
 
 def _smoothed(values: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -317,7 +317,7 @@ def _spectrum(material: Material, evidence: Evidence) -> tuple[Spectrum, list[fl
     view = Spectrum(
         today=relative_path(clip[0]) if clip[0] is not None else "",
         healthy=relative_path(clip[1]) if clip[1] is not None else "",
-        band=band_path(clip[2], clip[3]) if clip[2] is not None and clip[3] is not None else "",
+        band=band_path(np.rint(clip[2]), np.rint(clip[3])) if clip[2] is not None and clip[3] is not None else "",
         box=f"0 {-10 * top:.0f} {len(hz) - 1} {10 * (top - bottom):.0f}",
         x=hz_axis.ticks(8),
         y=level_axis.ticks(5),

@@ -13,7 +13,7 @@ function quietRows() {
     const row = quietBody.insertRow();
     row.className = "ok"; row.dataset.s = "ok"; row.dataset.v = JSON.stringify([9e9, tag, "", 9e15, -1, -1, 9e9]);
     const cells = Array.from({ length: 7 }, () => row.insertCell());
-    cells[0].innerHTML = '<span class="pill ok"><svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="#i-ok"/></svg>As it was</span>';
+    cells[0].innerHTML = '<span class="pill ok">As it was</span>';
     const b = document.createElement("b"), small = document.createElement("small");
     b.textContent = tag; small.textContent = `${area ? area + " · " : ""}criticality ${criticality}`;
     cells[1].className = "ma"; cells[1].append(b, name ? " " + name : "", document.createElement("br"), small);
@@ -56,7 +56,7 @@ const visibleLinks = () => all(".list .ma a").filter(a => a.offsetParent || !one
 const order = () => visibleLinks().map(a => a.hash.slice(1));
 function step(by) {
   const here = location.hash.slice(1), ids = order();
-  if (document.getElementById(here)?.matches(".finding")) {
+  if (document.getElementById(here)?.matches(".finding, .later")) {
     const at = ids.indexOf(here) + by;
     if (ids[at]) location.hash = ids[at];
     return;

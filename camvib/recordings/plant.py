@@ -179,7 +179,7 @@ def draft(assets: Sequence[str], labels: Iterable[str], name: str = "My plant") 
         "[plant]",
         f"name = {_text(name)}",
         '# timezone = "Europe/Berlin"   # times on the page; without it, those of the computer that writes it',
-        "# due_days = 1                 # a machine without a recording for longer is shown as silent",
+        "due_days = 7                   # a machine without a recording for longer is shown as silent",
         "deadline_days = { A = 2, B = 7, C = 14 }   # by criticality, where an action sets no within_days",
         "",
     ]

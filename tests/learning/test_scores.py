@@ -1,3 +1,10 @@
+"""What a report says of a model comes from recordings that were held out."""
+
+import numpy as np
+
+from camvib.learning.scores import trust_figures
+
+
 def test_trust_figures_count_false_calls_missed_faults_and_how_often_a_confidence_was_right():
     classes = ("healthy", "crack", "mass")
     truth = ["healthy"] * 4 + ["crack"] * 4

@@ -8,7 +8,7 @@ from camvib.pipelines.diagnose import diagnose
 from camvib.pipelines.train import train
 
 from camvib.registry import versions
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
 INBOX_RECORDINGS = 40
 
@@ -34,7 +34,7 @@ def draw_spectrograms(folder: Path, out: Path) -> int:
     """Write a PNG with axes for every recording that can be read."""
     from camvib.jobs import export_spectrograms
 
-    return len(export_spectrograms(folder, out, SpectrogramSettings())[0])
+    return len(export_spectrograms(folder, out, ImageSettings())[0])
 
 
 @flow(name="camvib-demo", log_prints=True)

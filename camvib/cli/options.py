@@ -36,7 +36,10 @@ QuietOption = Annotated[
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--settings", help="TOML file, see docs/reference/settings.md.")]
 StoreOption = Annotated[
-    Path | None, typer.Option(help="SQLite file of diagnoses and baselines; default in CAMVIB_HOME.")
+    str | None,
+    typer.Option(
+        envvar="CAMVIB_STORE", help="SQLite file, or postgresql://user@host/database; default store.db in CAMVIB_HOME."
+    ),
 ]
 PlantOption = Annotated[
     Path | None, typer.Option("--plant", help="Plant file; default plant.toml in CAMVIB_HOME, if there is one.")

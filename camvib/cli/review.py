@@ -54,9 +54,11 @@ def feedback_import(
 ) -> None:
     """Take in answers from report pages; handed in twice, they count once."""
     with clear_errors(json_file):
-        from camvib.jobs import import_answers
+        from camvib.jobs import open_store
+        from camvib.review.answers import import_file
 
-        taken = import_answers(files, store)
+        ledger = open_store(store)
+        taken = {file: import_file(ledger, file) for file in files}
         counts = {
             str(file): {"new": t.new, "known": t.known, "refused": len(t.refused), "conflicts": len(t.conflicts)}
             for file, t in taken.items()
@@ -98,9 +100,10 @@ def feedback_labels(
 ) -> None:
     """Write a labelled folder of what was answered, for the next training."""
     with clear_errors(json_file):
-        from camvib.jobs import labels_from_answers
+        from camvib.jobs import open_store
+        from camvib.review.labels import write_labels
 
-        done = labels_from_answers(out, store, healthy)
+        done = write_labels(open_store(store), out, healthy=healthy)
         write_json({"recordings": done.rows, "labels": done.labels, "missing": len(done.missing)}, json_file)
         counts = ", ".join(f"{n} {label}" for label, n in sorted(done.labels.items())) or "no answers yet"
         typer.echo(f"{done.rows} recordings in {out}: {counts}", err=str(json_file) == "-")

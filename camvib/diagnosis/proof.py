@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy import signal
 
+from camvib.diagnosis.contrast import contrast
 from camvib.errors import SignalError
 from camvib.images.axes import Axes
 from camvib.images.baseline import Baseline
-from camvib.model.model import Model
-from camvib.records import ActivationMap, Region
+from camvib.model.model import Model, Prediction
+from camvib.records import ActivationMap, Recording, Region, Spectrogram
 
 TOP_REGIONS = 3
+FRAME_S = 0.25  # of the transform that levels are changed in
+MOST_DB = 40.0  # a cell is moved by at most so much: what is not there cannot be amplified
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,31 +62,29 @@ class Proof:
 
 
 def prove(
-    samples: NDArray[np.floating],
+    recording: Recording,
     model: Model,
     regions: Sequence[Region],
     label: str,
+    image: Spectrogram,
     baseline: Baseline,
-    *,
-    start_s: float = 0.0,
 ) -> Proof:
-    """Bring the top regions back to the healthy level and diagnose again.
+    """Bring the top regions of a recording back to the healthy level and diagnose it again.
 
-    Only the mean level of each row within a region moves; its texture stays, so that the notched picture is still
-    one that a recording could have.
+    The waveform itself is changed, so that any model can be asked, whatever images it makes.
 
     Parameters
     ----------
-    samples : ndarray, shape (n,)
+    recording : Recording
         At the model's rate and in its unit.
     model : Model
     regions : sequence of Region
         Those that speak for `label` count, strongest first, at most `TOP_REGIONS`.
     label : str
+    image : Spectrogram
+        The recording's picture.
     baseline : Baseline
-        Healthy level of the asset.
-    start_s : float
-        Where the samples start within the file, as in the regions.
+        Healthy level of the asset, on the rows of `image`.
 
     Raises
     ------
@@ -91,105 +92,93 @@ def prove(
         No region speaks for the label, or the recording is shorter than the model's window.
     """
     top = [region for region in regions if region.sign > 0][:TOP_REGIONS]
-    n = model.diagnoser.spectrogram.n
-    count = len(samples) // n
+    count = len(recording.samples) // model.n
     if not top or not count or label not in model.classes:
         raise SignalError(
-            f"no proof for {label!r}: {len(top)} regions speak for it, {count} windows of {n} samples",
+            f"no proof for {label!r}: {len(top)} regions speak for it, {count} windows of {model.n} samples",
             "Take a recording as long as the model's window, with a region that speaks for one of the model's classes",
         )
-    windows = np.asarray(samples[: count * n], np.float32).reshape(count, n)
-    images = model.images(windows)
-    notched, touched = notch(images, top, _axes(model, count, start_s), baseline)
-    before, after = (_judge(model, image, baseline) for image in (images, notched))
+    samples = np.asarray(recording.samples[: count * model.n], np.float64)
+    notched, touched = notch(samples, recording.sampling_rate_hz, recording.start_s, top, image, baseline.mean_db)
+    speed = model.relative_speed(recording.shaft_hz)
+    given = baseline if model.needs_baseline else None
+    both = [model.predict(x.astype(np.float32).reshape(count, -1), given, speed=speed) for x in (samples, notched)]
+    before, after = (model.probabilities(_logits(one)) for one in both)
+    healthy = model.classes.index(model.healthy) if model.healthy else None
+    at = model.classes.index(label)
     return Proof(
         label=label,
-        before=before.of(label),
-        after=after.of(label),
-        healthy_before=before.of(model.healthy) if model.healthy else None,
-        healthy_after=after.of(model.healthy) if model.healthy else None,
-        label_after=model.classes[int(after.chances.argmax())],
+        before=float(before[at]),
+        after=float(after[at]),
+        healthy_before=None if healthy is None else float(before[healthy]),
+        healthy_after=None if healthy is None else float(after[healthy]),
+        label_after=model.classes[int(after.argmax())],
         regions=len(top),
         share_of_cells=touched,
-        runner_up=_against_runner_up(model, before, label, count, start_s),
+        runner_up=_against_runner_up(model, both[0], label, recording.start_s, speed),
     )
 
 
 def notch(
-    images_db: NDArray[np.floating], regions: Sequence[Region], axes: Axes, baseline: Baseline
-) -> tuple[NDArray[np.float32], float]:
-    """Move the rows of images, shape (windows, rows, columns), within regions to the healthy level.
+    samples: NDArray[np.floating],
+    sampling_rate_hz: float,
+    start_s: float,
+    regions: Sequence[Region],
+    image: Spectrogram,
+    mean_db: NDArray[np.floating],
+) -> tuple[NDArray[np.float64], float]:
+    """Move the level within regions to the healthy one; the texture stays.
 
     Parameters
     ----------
-    images_db : ndarray
-        Windows that follow each other in time.
+    samples : ndarray, shape (n,)
+    sampling_rate_hz, start_s : float
     regions : sequence of Region
-    axes : Axes
-        Edges of all windows' cells side by side.
-    baseline : Baseline
+        In seconds of the file.
+    image : Spectrogram
+        Today's levels.
+    mean_db : ndarray, shape (rows,)
+        Healthy level-free levels, on the rows of `image`.
 
     Returns
     -------
-    notched : ndarray
+    notched : ndarray, shape (n,)
     touched : float
-        Share of the cells that were moved, 0 to 1.
+        Share of the picture's cells that lie in the regions, 0 to 1.
     """
-    count, rows, columns = images_db.shape
-    wide = np.concatenate(list(np.asarray(images_db, np.float64)), axis=-1)
-    level = np.median(wide.mean(axis=1) - baseline.mean_db)
-    hz, seconds = axes.centres()
-    touched = np.zeros(wide.shape, bool)
+    today = np.asarray(image.values_db, np.float64)
+    expected = mean_db + np.median(today.mean(axis=1) - mean_db)
+    frame = min(len(samples), round(FRAME_S * sampling_rate_hz))
+    hz, seconds, spectrum = signal.stft(samples, sampling_rate_hz, nperseg=frame, noverlap=3 * frame // 4)
+    gain_db, inside_image = np.zeros(spectrum.shape), np.zeros(today.shape, bool)
     for region in regions:
-        inside_hz = (hz >= region.low_hz) & (hz <= region.high_hz)
-        inside_s = (seconds >= region.start_s) & (seconds <= region.end_s)
-        touched[np.ix_(inside_hz, inside_s)] = True
-    cells = touched.sum(axis=1)
-    has = cells > 0
-    now = np.where(has, (wide * touched).sum(axis=1) / np.maximum(cells, 1), 0.0)
-    shift = np.where(has, baseline.mean_db + level - now, 0.0)
-    moved = wide + touched * shift[:, None]
-    return moved.reshape(rows, count, columns).transpose(1, 0, 2).astype(np.float32), float(touched.mean())
+        rows = (image.frequency_hz >= region.low_hz) & (image.frequency_hz <= region.high_hz)
+        columns = (image.time_s >= region.start_s) & (image.time_s <= region.end_s)
+        if not rows.any() or not columns.any():
+            continue
+        inside_image[np.ix_(rows, columns)] = True
+        shift = np.clip(expected[rows] - today[np.ix_(rows, columns)].mean(axis=1), -MOST_DB, MOST_DB)
+        bins = (hz >= region.low_hz) & (hz <= region.high_hz)
+        frames = (start_s + seconds >= region.start_s) & (start_s + seconds <= region.end_s)
+        gain_db[np.ix_(bins, frames)] = np.interp(hz[bins], image.frequency_hz[rows], shift)[:, None]
+    _, moved = signal.istft(spectrum * 10 ** (gain_db / 20), sampling_rate_hz, nperseg=frame, noverlap=3 * frame // 4)
+    return np.asarray(moved[: len(samples)]), float(inside_image.mean())
 
 
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    classes: tuple[str, ...]
-    logits: NDArray[np.floating]
-    chances: NDArray[np.floating]
-    maps: NDArray[np.floating]
-
-    def of(self, label: str) -> float:
-        return float(self.chances[self.classes.index(label)])
+def _logits(predicted: Prediction) -> NDArray[np.float64]:
+    return np.asarray(predicted.logits.mean(axis=0, dtype=np.float64))
 
 
-def _judge(model: Model, images_db: NDArray[np.floating], baseline: Baseline) -> _Judged:
-    beside = [np.broadcast_to(v, (len(images_db), len(v))).copy() for v in (baseline.mean_db, baseline.spread_db)]
-    given = [torch.from_numpy(np.asarray(v, np.float32)) for v in beside] if model.needs_baseline else []
-    with torch.inference_mode():
-        output = model.diagnoser.explain(torch.from_numpy(np.asarray(images_db, np.float32)), *given)
-    logits = output.logits.numpy().mean(axis=0, dtype=np.float64)
-    maps = np.concatenate(list(output.maps.numpy()), axis=-1)
-    return _Judged(model.classes, logits, model.probabilities(logits), maps)
-
-
-def _axes(model: Model, count: int, start_s: float) -> Axes:
-    edges = model.diagnoser.spectrogram.axes.frequency_hz
-    columns = count * model.settings.spectrogram.columns
-    return Axes(edges, start_s + np.linspace(0, count * model.window_s, columns + 1))
-
-
-def _against_runner_up(model: Model, judged: _Judged, label: str, count: int, start_s: float) -> ActivationMap | None:
+def _against_runner_up(
+    model: Model, predicted: Prediction, label: str, start_s: float, speed: float
+) -> ActivationMap | None:
     """Map of the label against the likeliest other, in calibrated logits."""
-    order = [model.classes[i] for i in np.argsort(-judged.logits)]
-    other = next((name for name in order if name != label), "")
-    if not other or not judged.maps.any():
+    logits = _logits(predicted)
+    other = next((model.classes[i] for i in np.argsort(-logits) if model.classes[i] != label), "")
+    maps = np.concatenate(list(predicted.maps), axis=-1)
+    if not other or not maps.any():
         return None
     scale = 1 / model.calibration.temperature
-    one, two = (model.classes.index(name) for name in (label, other))
-    values = scale * (judged.maps[one] - judged.maps[two]).astype(np.float64)
-    bias = scale * float(judged.logits[one] - judged.logits[two]) - float(values.mean())
-    pooled = model.diagnoser.spectrogram.axes.pooled(values.shape[0], 1)
-    seconds = start_s + np.linspace(0, count * model.window_s, values.shape[1] + 1)
-    centres = Axes(pooled.frequency_hz, seconds).centres()
-    return ActivationMap(values, centres.frequency_hz, centres.time_s, label, other, bias)
+    pooled = model.map_axes(maps[..., : predicted.maps.shape[-1]], speed)
+    seconds = start_s + np.linspace(0, len(predicted.maps) * model.window_s, maps.shape[-1] + 1)
+    return contrast(scale * maps, scale * logits, model.classes, label, other, Axes(pooled.frequency_hz, seconds))

@@ -1,1 +1,1 @@
-"""Protocols and scores: splits, trivial baselines, truth; what is judged comes from the rooms below."""
+"""Protocols and scores: splits, truth, trivial classifiers and maps; what is judged comes from the rooms below."""

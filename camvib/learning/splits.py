@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -157,3 +158,68 @@ def grouped_folds(
             "Give each label at least two groups in labels.csv",
         )
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What figures are measured on, and what the model is trained on.
+
+    Attributes
+    ----------
+    folds : tuple of Split
+        Each is trained anew and measured on its test side; figures are those of all together. Empty where nothing is
+        held out: figures are then those of the comparison within the training groups.
+    final : Split
+        Of the model that is kept. Where groups are many it is the only fold; where they are few every group is held out
+        in turn, and the model is trained on all.
+    """
+
+    folds: tuple[Split, ...]
+    final: Split
+
+    @property
+    def crossed(self) -> bool:
+        """Whether groups are held out in turn."""
+        return len(self.folds) > 1
+
+
+def plan_splits(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    *,
+    few: bool,
+    test_fraction: float = 0.25,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+) -> Plan:
+    """Decide what is held out.
+
+    Parameters
+    ----------
+    labels, groups : sequence of str
+        One each an entry.
+    few : bool
+        Groups, or recordings, are few: no group is spared for validation.
+    test_fraction : float
+        0 holds nothing out.
+    validation_fraction, seed
+        See `group_split`.
+
+    Raises
+    ------
+    SplitError
+        There are fewer than two groups, or each label has one group only.
+    """
+    none, everything = np.array([], np.int64), np.arange(len(labels))
+    if few and test_fraction:
+        folds = tuple(Split(train, none, held) for train, held in grouped_folds(labels, groups, seed=seed))
+        return Plan(folds, Split(everything, none, none))
+    if few:
+        return Plan((), Split(everything, none, none))
+    if not test_fraction:
+        train, validation, held = group_split(
+            labels, groups, test_fraction=validation_fraction, validation_fraction=validation_fraction, seed=seed
+        )
+        return Plan((), Split(np.sort(np.concatenate([train, validation])), held, none))
+    split = group_split(labels, groups, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed)
+    return Plan((split,), split)

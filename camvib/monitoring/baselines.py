@@ -98,7 +98,7 @@ def learn_baselines(
     """
     if not model.needs_baseline:
         raise ModelError(
-            f"model {model.digest} ({model.settings.model.name}) compares with no baseline",
+            f"model {model.digest} ({model.network_name}) compares with no baseline",
             "It diagnoses as it is; train with --network change_cnn for one that does",
         )
     entries = [entry for entry in expand(paths, **declared) if entry.label in ("", model.healthy)]
@@ -141,7 +141,7 @@ def _fit(recording: Recording | CamvibError, model: Model, allow_resample: bool)
 
 
 def _images(recording: Recording, model: Model) -> NDArray[np.float32]:
-    n = model.diagnoser.spectrogram.n
+    n = model.n
     count = len(recording.samples) // n
     chosen = np.linspace(0, count - 1, min(count, MOST_WINDOWS)).round().astype(int)
     return model.images(np.stack([np.asarray(recording.samples[i * n : (i + 1) * n], np.float32) for i in chosen]))

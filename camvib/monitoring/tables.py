@@ -177,7 +177,7 @@ class FileRow(Table):
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     inode: Mapped[str]  # of a bucket its ETag
     declared: Mapped[str]  # digest of what labels.csv, patterns and options say of it
-    entries: Mapped[list[Any]]  # the same in full, so that any process can read it
+    entries: Mapped[str]  # the same in full, as JSON, so that any process can read it
     content_sha256: Mapped[str]
     assets: Mapped[str]  # the assets it holds recordings of and the baselines they were judged with, as JSON
     state: Mapped[str]  # waiting, claimed, done

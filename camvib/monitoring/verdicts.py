@@ -133,16 +133,23 @@ class Verdicts:
             found.update({row[0]: row[1] for row in self.database.rows(query)})
         return found
 
-    def known(self, recording_ids: Iterable[str], model: str) -> dict[tuple[str, str], int]:
-        """Numbers of the diagnoses that a model gave, by recording and settings."""
-        found: dict[tuple[str, str], int] = {}
-        with self.database.read() as connection:
-            for some in chunks(set(recording_ids)):
-                query = select(DiagnosisRow.recording_id, DiagnosisRow.settings_digest, DiagnosisRow.id).where(
-                    DiagnosisRow.recording_id.in_(some), DiagnosisRow.model == model
-                )
-                found.update({(row[0], row[1]): row[2] for row in connection.execute(query)})
+    def known(self, recording_ids: Iterable[str], model: str) -> dict[tuple[str, str], tuple[int, bool]]:
+        """Numbers of the diagnoses that a model gave, and whether they count, by recording and settings."""
+        found: dict[tuple[str, str], tuple[int, bool]] = {}
+        columns = DiagnosisRow.recording_id, DiagnosisRow.settings_digest, DiagnosisRow.id, DiagnosisRow.current
+        for some in chunks(set(recording_ids)):
+            query = select(*columns).where(DiagnosisRow.recording_id.in_(some), DiagnosisRow.model == model)
+            found.update({(row[0], row[1]): (row[2], row[3]) for row in self.database.rows(query)})
         return found
+
+    def make_current(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """Let diagnoses that stood beside or were superseded count again."""
+        for some in chunks(numbers):
+            of = select(DiagnosisRow.recording_id).where(DiagnosisRow.id.in_(some))
+            old = DiagnosisRow.recording_id.in_(of) & DiagnosisRow.current & DiagnosisRow.id.not_in(some)
+            connection.execute(update(DiagnosisRow).where(old).values(current=False, uncased=False))
+            back = update(DiagnosisRow).where(DiagnosisRow.id.in_(some), DiagnosisRow.current.is_(False))
+            connection.execute(back.values(current=True, uncased=True))
 
     def find(self, recording_ids: Iterable[str], model: str, settings_digest: str) -> dict[str, Diagnosis]:
         """Diagnoses that are there already, by recording id."""
@@ -205,6 +212,20 @@ class Verdicts:
             )
             counted.update((row[0], row[1]) for row in self.database.rows(query))
         return dict(counted)
+
+    def refused_of(self, files: Sequence[int], most: int) -> list[Diagnosis]:
+        """The newest refusals among files of a job, not more than so many."""
+        if not files:
+            return []
+        query = (
+            select(DiagnosisRow.record, OutcomeRow.file_id)
+            .join(OutcomeRow, DiagnosisRow.id == OutcomeRow.diagnosis_id)
+            .where(DiagnosisRow.verdict == "refused", OutcomeRow.file_id.between(min(files), max(files)))
+            .order_by(DiagnosisRow.id.desc())
+            .limit(20 * most)
+        )
+        mine = set(files)
+        return [from_record(row[0]) for row in self.database.rows(query) if row[1] in mine][:most]
 
 
 def _supersede(connection: Connection, kept: Kept, paths: set[str]) -> None:

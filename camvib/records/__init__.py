@@ -13,6 +13,7 @@ from camvib.records.cases import (
 from camvib.records.recordings import (
     ActivationMap,
     ChangeMap,
+    Declared,
     Diagnosis,
     Evidence,
     Finding,
@@ -36,6 +37,7 @@ __all__ = [
     "CaseEventKind",
     "CaseState",
     "ChangeMap",
+    "Declared",
     "Diagnosis",
     "Evidence",
     "Finding",

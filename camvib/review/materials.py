@@ -112,7 +112,7 @@ class Materials:
         beside, _ = (
             self._read(self.store.diagnosis(before[-1].point.diagnosis_id)) if before and recording else (None, "")
         )
-        proof, why_not = self._prove(diagnosis, recording, healthy) if recording else (None, problem)
+        proof, why_not = self._prove(diagnosis, recording, evidence, healthy) if recording else (None, problem)
         today, healthy_clip = _clips(recording, beside)
         machine = self.plant.machine(row.asset)
         return Material(
@@ -171,19 +171,20 @@ class Materials:
         except CamvibError as error:
             return None, words.printable(error.message)
 
-    def _prove(self, diagnosis: Diagnosis, recording: Recording, healthy: Healthy | None) -> tuple[Proof | None, str]:
+    def _prove(
+        self, diagnosis: Diagnosis, recording: Recording, evidence: Evidence | None, healthy: Healthy | None
+    ) -> tuple[Proof | None, str]:
         if self.model is None:
             return None, "the model is not at hand; name it with --model"
         if diagnosis.model != self.model.digest:
             return None, f"another model ({diagnosis.model}) judged it than the one at hand ({self.model.digest})"
-        if healthy is None:
+        if healthy is None or evidence is None or len(healthy.mean_db) != len(evidence.spectrogram.frequency_hz):
             return None, "there is no healthy level to bring it back to"
         baseline = Baseline(healthy.mean_db, healthy.spread_db, healthy.recordings)
         try:
-            samples = as_judged(recording, self.model).samples
-            return prove(
-                samples, self.model, diagnosis.regions, diagnosis.label, baseline, start_s=diagnosis.start_s
-            ), ""
+            judged = as_judged(recording, self.model)
+            image = evidence.spectrogram
+            return prove(judged, self.model, diagnosis.regions, diagnosis.label, image, baseline), ""
         except CamvibError as error:
             return None, words.printable(error.message)
 

@@ -11,6 +11,7 @@ from typing import Any
 from camvib.model.model import Model
 from camvib.monitoring.ledger import Store
 from camvib.recordings.plant import UNKNOWN, Plant
+from camvib.report import exports
 from camvib.report.histories import plant_view
 from camvib.report.page import DEFAULT_SCALE, MaterialOf, last_written, render, write_page
 from camvib.report.view import Bin, PlantView, Trust
@@ -109,3 +110,49 @@ def trust_of(model: Model | None) -> Trust:
         bins=tuple(Bin(*values) for values in card.get("reliability", ())),
         digests=(("Model", model.digest), ("Settings", model.settings.diagnosis.digest())),
     )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report came to."""
+
+    out: Path
+    view: PlantView
+    other_files: tuple[Path, ...] = ()
+
+
+def publish(
+    page: Page,
+    out: Path,
+    *,
+    table: Path | None = None,
+    pdf: Path | None = None,
+    work_orders: Path | None = None,
+    progress: bool = True,
+) -> Written:
+    """Write the page, and what else is asked for.
+
+    Parameters
+    ----------
+    page : Page
+    out : Path
+    table, pdf : Path, optional
+        CSV of the list, PDF of the page.
+    work_orders : Path, optional
+        Folder for one text file for each machine to act on.
+    progress : bool
+    """
+    page.write(out, progress=progress)
+    others = []
+    if table:
+        others.append(table)
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text(exports.table(page.view), "utf-8")
+    if pdf:
+        others.append(exports.pdf(out, pdf))
+    if work_orders:
+        work_orders.mkdir(parents=True, exist_ok=True)
+        for row in page.view.of("act"):
+            others.append(work_orders / f"{row.id}.txt")
+            others[-1].write_text(exports.work_order(row, page.view), "utf-8")
+    return Written(out, page.view, tuple(others))

@@ -307,9 +307,9 @@ def _evidence_grid(plan: FleetPlan) -> _Grid:
     import torch  # slow to import, and not needed without twins
 
     from camvib.images.spectrogram import SpectrogramLayer
-    from camvib.settings import SpectrogramSettings
+    from camvib.settings import ImageSettings
 
-    layer = SpectrogramLayer(SpectrogramSettings.model_validate({"window_s": plan.duration_s}), plan.sampling_rate_hz)
+    layer = SpectrogramLayer(ImageSettings.model_validate({"window_s": plan.duration_s}), plan.sampling_rate_hz)
 
     def power(signals: NDArray[np.float32]) -> NDArray[np.floating]:
         with torch.inference_mode():

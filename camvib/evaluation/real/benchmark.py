@@ -1,4 +1,4 @@
-"""Measured recordings: a split that does not leak, a network with its maps, and baselines beside it.
+"""Measured recordings: a split that does not leak, a network with its maps, and trivial classifiers beside it.
 
 ``evaluate_real`` gives one result; tests/benchmarks/results/real.json is a list of them.
 """
@@ -23,7 +23,7 @@ from camvib.evaluation.real.evidence import Evidence, life_scores
 from camvib.evaluation.real.protocols import Plan, check_content, plan_folds
 from camvib.evaluation.real.recipes import Recipe, recipes_for
 from camvib.evaluation.real.sets import Read, RealSet, open_set, read_entries
-from camvib.evaluation.real.trivial import Table, baseline_tables
+from camvib.evaluation.real.trivial import Table, trivial_tables
 from camvib.evaluation.real.windows import Windows, long_enough, make_windows
 from camvib.images.envelope import ImageRecipe
 from camvib.learning.scores import Verdicts, case_means, figures
@@ -87,9 +87,9 @@ def evaluate_real(
     task = _prepare(real, read, recipes, plan, progress)
     by_seed, life, evidence = _train(task, seeds, progress)
     result = _result(task, by_seed, evidence)
-    tables = baseline_tables(real, task.read, task.made, plan)
+    tables = trivial_tables(real, task.read, task.made, plan)
     result["baselines"] = {
-        name: _baseline(name, table, task.folds, plan.pooled)
+        name: _trivial(name, table, task.folds, plan.pooled)
         for name, table in tqdm(tables.items(), desc="baselines", disable=not progress, delay=2)
     }
     if life:
@@ -194,7 +194,7 @@ def _folds(plan: Plan, windows: Windows) -> list[Fold]:
     return folds
 
 
-def _baseline(name: str, table: Table, folds: list[Fold], pooled: bool) -> dict[str, Any]:
+def _trivial(name: str, table: Table, folds: list[Fold], pooled: bool) -> dict[str, Any]:
     judged = []
     for sides in folds:
         train, held = (np.isin(table.case, side) for side in sides)

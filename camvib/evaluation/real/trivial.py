@@ -32,7 +32,7 @@ Features = dict[str, NDArray[np.floating]]
 def window_features(
     windows: NDArray[np.floating], sampling_rate_hz: float, bands: Mapping[str, tuple[float, float]]
 ) -> Features:
-    """Features of windows, (n, samples), by the name of the baseline that uses them.
+    """Features of windows, (n, samples), by the name of the trivial classifier that uses them.
 
     Only ``rms`` knows the level. Bands of the catalog give one logarithmic spectrum each, on a fine grid.
     """
@@ -67,7 +67,7 @@ def window_features(
 def predict(
     name: str, train: NDArray[np.floating], labels: NDArray[np.str_], test: NDArray[np.floating], seed: int = 0
 ) -> tuple[NDArray[np.floating], NDArray[np.str_]]:
-    """Log probabilities of test windows, (n, classes), and the classes, by the baseline of that name."""
+    """Log probabilities of test windows, (n, classes), and the classes, by the trivial classifier of that name."""
     model = clone(_model(name, seed)).fit(train, labels)
     return np.log(np.maximum(model.predict_proba(test), 1e-6)), model.classes_
 
@@ -108,8 +108,8 @@ class Table(NamedTuple):
     label: NDArray[np.str_]
 
 
-def baseline_tables(real: RealSet, read: Read, made: Mapping[ImageRecipe, Windows], plan: Plan) -> dict[str, Table]:
-    """What each baseline sees: features of the first recipe's windows, and every envelope image's mean spectrum."""
+def trivial_tables(real: RealSet, read: Read, made: Mapping[ImageRecipe, Windows], plan: Plan) -> dict[str, Table]:
+    """What each classifier sees: features of the first recipe's windows, and every envelope image's mean spectrum."""
     tables = _feature_tables(real, read, next(iter(made.values())), plan)
     for recipe, windows in made.items():
         if recipe.envelope:

@@ -1,4 +1,4 @@
-"""Windows of a real set: images for the networks and features for the baselines, by one recipe of images."""
+"""Windows of a real set: images for the networks and features for the trivial classifiers, by one recipe of images."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from camvib.learning.run_folder import (
     fingerprint_of,
     finished,
 )
-from camvib.learning.scores import classification_figures
+from camvib.learning.scores import classification_figures, trust_figures
 from camvib.learning.splits import Plan, Split, grouped_folds, plan_splits
 from camvib.learning.trivial import trivial_figures
 from camvib.learning.windows import Rows, Windows, recording_means, window_starts
@@ -382,6 +382,9 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
     )  # fmt: skip
     card = {name: metrics[name] for name in kept}
     card["test_groups"], card["train_groups"] = len(held), len(set(groups[plan.final.train]))
+    if not model.is_multilabel:
+        chances = np.stack([model.probabilities(row) for row in logits])
+        card.update(trust_figures([data.labels[i] for i in recordings], chances, data.classes, model.healthy))
     model.card.update({**data.notes, **card})
     save_model(model, job.out / "model")
     shown = plan.final.test if len(plan.final.test) else recordings

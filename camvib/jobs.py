@@ -20,8 +20,8 @@ from camvib.model.onnx import export_onnx
 from camvib.monitoring.baselines import Learned, learn_baselines
 from camvib.monitoring.batch import Batch, diagnose
 from camvib.monitoring.ledger import Store
+from camvib.recordings.discovery import expand
 from camvib.recordings.entries import recordings
-from camvib.recordings.folder import expand
 from camvib.records import Declared
 from camvib.registry import tracking, versions
 from camvib.report import write_report

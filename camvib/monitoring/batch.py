@@ -17,8 +17,8 @@ from camvib.images.baseline import Baseline
 from camvib.model.folder import load_model
 from camvib.model.model import Model
 from camvib.monitoring.ledger import Store
+from camvib.recordings.discovery import expand
 from camvib.recordings.entries import Entry, of_channel, recordings
-from camvib.recordings.folder import expand
 from camvib.records import Diagnosis, Evidence, Recording, file_sha256, recording_id
 
 

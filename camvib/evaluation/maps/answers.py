@@ -41,12 +41,15 @@ class Answers(NamedTuple):
     add_up_error : float
         Largest distance of a map's mean plus its bias to its logit; 0 where maps and logits have nothing to do with
         each other.
+    presence : ndarray, shape (n, classes - 1), or None
+        Log odds that each fault is there, of a network that tells them.
     """
 
     logits: NDArray[np.float32]
     class_map: NDArray[np.floating]
     change: NDArray[np.float32] | None
     add_up_error: float
+    presence: NDArray[np.float32] | None = None
 
     @property
     def amount(self) -> NDArray[np.float32] | None:
@@ -105,7 +108,7 @@ def answer_waveforms(
     model: Model, waveforms: NDArray[np.float32], labels: Sequence[str] | NDArray[np.str_], baseline: Baseline
 ) -> Answers:
     """See `answer`; `baseline` is one each of the recordings."""
-    logits, class_maps, changes, worst = [], [], [], 0.0
+    logits, class_maps, changes, presence, worst = [], [], [], [], 0.0
     for first in range(0, len(waveforms), _AT_ONCE):
         rows = slice(first, first + _AT_ONCE)
         own = Baseline(baseline.mean_db[rows], baseline.spread_db[rows], baseline.recordings)
@@ -115,8 +118,10 @@ def answer_waveforms(
         class_maps.append(shown_maps(model, found, labels[rows]))
         if found.change is not None:
             changes.append(on_grid(found.change, model.axes, image_axes()))
-    change = np.concatenate(changes) if changes else None
-    return Answers(np.concatenate(logits), np.concatenate(class_maps), change, worst)
+        if found.presence is not None:
+            presence.append(found.presence)
+    change, odds = (np.concatenate(parts) if parts else None for parts in (changes, presence))
+    return Answers(np.concatenate(logits), np.concatenate(class_maps), change, worst, odds)
 
 
 def shown_maps(model: Model, found: Prediction, labels: Sequence[str] | NDArray[np.str_]) -> NDArray[np.floating]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -14,6 +15,7 @@ from camvib.evaluation.maps.data import VISIBLE_SHARE, MapData, true_faults
 from camvib.evaluation.maps.scores import score_maps
 from camvib.images.baseline import Baseline
 from camvib.model.model import Model
+from camvib.networks.change_cnn import contrasted
 
 # Of fault A and of fault B, (recordings, rows, columns) each.
 Maps = tuple[NDArray[np.floating], NDArray[np.floating]]
@@ -46,7 +48,9 @@ def specificity(model: Model, data: MapData, baseline: Baseline, *, draws: int =
     dict
         `exclusive_auroc`: in cells that exactly one of the two faults changed, how well map A less map B tells A's
         cells. `own_auroc`, `own_auroc_by_class`: the same cells by the one map that the report shows for A.
-        `both_named`: share of recordings whose two highest fault logits, or whose verdict, are the true faults.
+        `contrast`: the same three for maps that say 'this fault rather than the other one', as a verdict that names
+        both shows them. `both_named`: share of recordings whose two highest faults, or whose verdict, are the true
+        ones; `set_named`: in which just these have odds above even, of a network that tells the odds of each fault.
         `share`: the map of A has a higher AP on A's evidence than on B's, which asks more of the fault with fewer
         cells; `ap_difference` is the mean of the two APs' difference, with its interval. `share_contrast` is the same
         for map A less map B; `share_same_evidence` asks whether on A's evidence the map of A scores above that of B.
@@ -64,13 +68,13 @@ def specificity(model: Model, data: MapData, baseline: Baseline, *, draws: int =
     wins, difference = own > other, (own - other).mean(axis=0)
     right = np.array([_share_where(maps[j] > maps[1 - j], masks[j], masks[1 - j]) for j in (0, 1)])
     low, high = _interval(difference, data.groups, draws, seed)
-    own_auroc = np.array([exclusive_auroc(maps[j], masks[j], masks[1 - j]) for j in (0, 1)])
+    named, exactly = named_pairs(model, answers[0], fault.T)
     return {
         "share": float(wins.mean()),
-        "exclusive_auroc": _mean(exclusive_auroc(maps[0] - maps[1], *masks)),
-        "own_auroc": _mean(own_auroc),
-        "own_auroc_by_class": {str(name): _mean(own_auroc[fault == name]) for name in np.unique(fault)},
-        "both_named": float(both_named(model, answers[0], fault.T).mean()),
+        **whose(maps, masks, fault),
+        "contrast": whose(_contrasted(maps), masks, fault),
+        "both_named": float(named.mean()),
+        **({} if exactly is None else {"set_named": float(exactly.mean())}),
         "ap_difference": float(difference.mean()),
         "low": low,
         "high": high,
@@ -112,16 +116,51 @@ def exclusive_auroc(
     return found
 
 
-def both_named(model: Model, answers: Answers, faults: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Whether the two highest fault logits, or the verdict, name the true pair; `faults` is (recordings, 2)."""
+def whose(maps: Maps, masks: Masks, faults: NDArray[np.str_]) -> dict[str, Any]:
+    """AUROC on the cells that exactly one fault changed, by both maps together and by each alone.
+
+    Parameters
+    ----------
+    maps, masks
+        Of fault A and of fault B.
+    faults : ndarray of str, shape (2, recordings)
+        Their names.
+    """
+    own = np.array([exclusive_auroc(maps[j], masks[j], masks[1 - j]) for j in (0, 1)])
+    return {
+        "exclusive_auroc": _mean(exclusive_auroc(maps[0] - maps[1], *masks)),
+        "own_auroc": _mean(own),
+        "own_auroc_by_class": {str(name): _mean(own[faults == name]) for name in np.unique(faults)},
+    }
+
+
+def _contrasted(maps: Maps) -> Maps:
+    """What a verdict that names both faults shows of each."""
+    nothing, one, other = (torch.from_numpy(np.asarray(v, np.float64)) for v in (np.zeros_like(maps[0]), *maps))
+    named = torch.tensor([[False, True, True]]).expand(len(one), 3)
+    found = contrasted(torch.stack([nothing, one, other], dim=1), named).numpy()
+    return found[:, 1], found[:, 2]
+
+
+def named_pairs(
+    model: Model, answers: Answers, faults: NDArray[np.str_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Whether the two highest faults, or the verdict, are the true pair; whether just they have odds above even.
+
+    Highest by log odds of presence where the network tells them, else by logit; without them the second is None.
+    `faults` is (recordings, 2).
+    """
     names = [name for name in model.classes if name != model.healthy]
     columns = [model.classes.index(name) for name in names]
-    found = []
-    for logits, truth in zip(answers.logits, faults, strict=True):
-        highest = {names[k] for k in np.argsort(-logits[columns])[:2]}
-        said = set(predicted_label(logits, model.classes, model.is_multilabel).split("+"))
-        found.append(set(truth.tolist()) in (highest, said))
-    return np.array(found)
+    odds = answers.logits[:, columns] if answers.presence is None else answers.presence
+    truth = [set(pair.tolist()) for pair in faults]
+    highest = [{names[k] for k in np.argsort(-row)[:2]} for row in odds]
+    said = [set(predicted_label(row, model.classes, model.is_multilabel).split("+")) for row in answers.logits]
+    named = np.array([pair in (two, verdict) for pair, two, verdict in zip(truth, highest, said, strict=True)])
+    if answers.presence is None:
+        return named, None
+    present = [{names[k] for k in np.flatnonzero(row > 0)} for row in odds]
+    return named, np.array([pair == those for pair, those in zip(truth, present, strict=True)])
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -26,7 +26,7 @@ def test_a_change_network_beside_a_plain_one_and_one_without_twins(make_model, t
     assert set(result["peers_on_change"]) == PEERS
     assert all(set(row) == {"ap", "pointing"} for row in result["peers_on_change"].values())
     assert set(result["gain_over_baseline_difference"]) == {"ap", "low", "high"}
-    figures = {"share", "exclusive_auroc", "own_auroc", "own_auroc_by_class", "both_named"}
+    figures = {"share", "exclusive_auroc", "own_auroc", "own_auroc_by_class", "both_named", "contrast"}
     assert figures <= set(result["specificity"])
     assert {"change", "ap", "baseline_difference", "low", "high"} <= set(result["transfer"]["other_rig"])
     assert {"camvib", "change", *PEERS} <= set(result["deletion"])

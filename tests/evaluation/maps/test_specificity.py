@@ -6,7 +6,7 @@ import torch
 
 from camvib.evaluation.maps.answers import Answers, baseline_for
 from camvib.evaluation.maps.data import MapData, true_faults
-from camvib.evaluation.maps.specificity import both_named, both_visible, exclusive_auroc, specificity
+from camvib.evaluation.maps.specificity import both_visible, exclusive_auroc, named_pairs, specificity
 
 
 def test_an_oracle_owns_its_cells_and_a_flat_map_half_of_them(pairs: MapData) -> None:
@@ -38,6 +38,7 @@ def test_the_change_map_alone_knows_no_fault_from_another(pairs: MapData, make_m
     assert found["share"] == found["exclusive_auroc"] == 0.5
     assert found["own_auroc"] == pytest.approx(0.5, abs=1e-9)
     assert found["ap_difference"] == pytest.approx(0, abs=1e-9)
+    assert found["contrast"]["own_auroc"] == pytest.approx(0.5, abs=1e-6)
     assert found["share_same_evidence"] == 0.0
     assert found["ceiling"] > 0.8
 
@@ -48,5 +49,15 @@ def test_both_are_named_when_the_two_highest_faults_are_the_true_ones(pairs: Map
     faults = np.array([true_faults(both, place) for place in (0, 1)]).T
     right = np.array([[5.0] + [float(name in pair) for name in model.classes[1:]] for pair in faults])
     none = np.zeros((0, 1, 1))
-    assert both_named(model, Answers(right, none, None, 0.0), faults).all()
-    assert not both_named(model, Answers(-right, none, None, 0.0), faults).any()
+    named, exactly = named_pairs(model, Answers(right, none, None, 0.0), faults)
+    assert named.all()
+    assert exactly is None
+    assert not named_pairs(model, Answers(-right, none, None, 0.0), faults)[0].any()
+    odds = right[:, 1:] - 0.5
+    named, exactly = named_pairs(model, Answers(-right, none, None, 0.0, odds), faults)
+    assert named.all()
+    assert exactly is not None
+    assert exactly.all()
+    too_many = named_pairs(model, Answers(right, none, None, 0.0, odds + 1), faults)[1]
+    assert too_many is not None
+    assert not too_many.any()

@@ -71,7 +71,7 @@ def evaluate_maps(
     figures : Path, optional
         Folder for the picture grid.
     deletions : int
-        Recordings of the deletion test, which is the slowest.
+        Recordings of the deletion test, which is the slowest; 0 leaves it out.
     learn : int
         Recordings that the trivial classifiers and the healthy template learn from.
     measured : Path, optional
@@ -241,7 +241,7 @@ def _checks(model: Model, data: MapData, seed: int, deletions: int, learn: int) 
     some = np.linspace(0, len(visible) - 1, min(deletions, len(visible))).round().astype(int)
     hum = planted_hum(model, train_seed=TEMPLATE_SEED, seed=seed + 3, recordings=learn // 2)
     return {
-        **deletion(model, visible, baseline, some),
+        **(deletion(model, visible, baseline, some) if len(some) else {}),
         "randomised": randomised(model, visible, baseline),
         **({"planted_hum": hum} if hum else {}),
         "notch": changed_share(model, data),

@@ -42,7 +42,7 @@ def test_a_change_network_beside_a_plain_one_and_one_without_twins(make_model, t
 def test_a_plain_model_stands_in_the_plain_row_itself(make_model, tmp_path: Path) -> None:
     model = make_model("gap_cnn", "row_linear").save(tmp_path / "model")
     result = evaluate_maps(
-        model, seed=79, specimens=1, deletions=1, learn=20, peers=False, progress=lambda text: None
+        model, seed=79, specimens=1, deletions=0, learn=20, peers=False, progress=lambda text: None
     )  # fmt: skip
     assert set(result["maps"]) == {"camvib", "plain_cam"} | TRIVIAL
     assert "planted_hum" not in result

@@ -2,7 +2,7 @@
 
 Each training simulates a fleet as ``camvib simulate`` does, trains a model with each settings file in
 ``tests/benchmarks/maps`` as ``camvib train`` does, and scores their maps as ``camvib evaluate maps`` does. The fleets'
-seeds are 101, 102, …; the specimens reported on are of seeds that nothing else uses, one set a training.
+seeds are 101, 102, …, and 151, 152, … of a plant that has no twins and records each specimen more often; the specimens reported on are of seeds that nothing else uses, one set a training.
 
 ``make bench-maps`` runs one training. The committed figures are of three:
 ``python tests/benchmarks/bench_maps.py --training 0 1 2 --out tests/benchmarks/results/maps.json``.
@@ -28,6 +28,8 @@ from camvib.simulation.fleet import write_fleet
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = Path(__file__).with_name("maps")
 TRAIN_SEEDS = {0: 101, 1: 102, 2: 103}
+PLANT, PLANT_RECORDINGS = 50, 25  # added to the seed of the fleet without twins; of each of its specimens
+NO_TWINS = "no-twins"
 SEALED = {0: 9611, 1: 9621, 2: 9631}  # 9001 to 9104 and 9201 to 9224 were looked at
 FIGURES = {
     "macro_f1": "classification.macro_f1",
@@ -52,12 +54,18 @@ FIGURES = {
 
 def trained(base: Path, training: int, recordings: int, settings: Path = SETTINGS) -> dict[str, Path]:
     """Run folder of each settings file; a finished one is taken as it is."""
-    fleet = write_fleet(base / "fleet", recordings, TRAIN_SEEDS[training], progress=False)
+    seed = TRAIN_SEEDS[training]
+    fleet = write_fleet(base / "fleet", recordings, seed, progress=False)
+    # Without twins only healthy recordings can be compared with, and an asset needs four or more of them.
+    plant = write_fleet(
+        base / "plant", recordings, seed + PLANT, recordings_per_specimen=PLANT_RECORDINGS, twins=False, progress=False
+    )
     runs = {}
     for file in sorted(settings.glob("*.toml")):
         print(f"training {training}: {file.stem}", flush=True)
         given = Settings.load(file, training={"seed": training})
-        runs[file.stem] = train(fleet, base / file.stem, given, rig="cantilever", progress=False).folder
+        folder = plant if file.stem == NO_TWINS else fleet
+        runs[file.stem] = train(folder, base / file.stem, given, rig="cantilever", progress=False).folder
     return runs
 
 
@@ -101,7 +109,7 @@ def main() -> None:
             runs["twins"],
             seed=SEALED[training],
             plain=runs.get("plain"),
-            no_twins=runs.get("no-twins"),
+            no_twins=runs.get(NO_TWINS),
             figures=given.out.parent if first else None,
             peers=first,
             **sizes,

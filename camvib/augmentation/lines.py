@@ -123,8 +123,9 @@ def change_lines(pair: Pair, tones: ToneRows, rng: np.random.Generator, kind: st
         after = before
     noise = speckle((rows, columns), rng) if noisy else np.ones((1, 1), np.float32)
     ripple = np.zeros((1, 1), np.float32) if noisy else _ripple((rows, columns), rng)
-    gone, there = (np.asarray(power * noise, np.float32) for power in (before, after))
-    return _put_in(pair, healthy, gone, there, usual.mean(axis=1).astype(np.float32), ripple, day_db)
+    gone: Image = np.asarray(before * noise, np.float32)
+    there: Image = np.asarray(after * noise, np.float32)
+    return _put_in(pair, healthy.astype(np.float32), gone, there, usual.mean(axis=1).astype(np.float32), ripple, day_db)
 
 
 def _draw_lines(tones: ToneRows, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camvib import __version__
+from camvib.cli.batch import backfill, deploy, diagnose, schedule
 from camvib.cli.data import data_app
 from camvib.cli.evaluate import evaluate_app
+from camvib.cli.ledger import case_app, store_app
 from camvib.cli.options import (
     DEFAULT_MODEL,
     ChannelOption,
     ConfigOption,
     JsonOption,
     ModelOption,
+    PlantOption,
     QuietOption,
     RateOption,
     ResampleOption,
@@ -25,10 +28,10 @@ from camvib.cli.options import (
     clear_errors,
     write_json,
 )
+from camvib.cli.review import feedback_app, plant_app, review
 
 if TYPE_CHECKING:
     from camvib.monitoring.baselines import Learned
-    from camvib.monitoring.batch import Batch
 
 app = typer.Typer(
     name="camvib",
@@ -40,6 +43,13 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(plant_app, name="plant")
+app.add_typer(feedback_app, name="feedback")
+app.command()(review)
+app.add_typer(store_app, name="store")
+app.add_typer(case_app, name="case")
+for command in (diagnose, backfill, schedule, deploy):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -54,14 +64,17 @@ def _main(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("camvib-demo"),
-    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 800,
+    machines: Annotated[int, typer.Option(min=6, help="Simulated beams to train on, 15 recordings each.")] = 40,
     seed: int = 0,
+    settings: ConfigOption = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""
-    with clear_errors():
-        from camvib.pipelines.demo import run_demo
+    """The whole path on a simulated plant: train, register, learn baselines, diagnose new machines, report."""
+    with clear_errors(json_file):
+        from camvib.cli.demo import run_demo
 
-        run_demo(out.resolve(), recordings=recordings, seed=seed)
+        summary = run_demo(out.resolve(), machines, seed, settings)
+        write_json(summary, json_file)
 
 
 @app.command()
@@ -161,61 +174,6 @@ def _print_training(summary: dict[str, Any], out: Path, *, to_stderr: bool) -> N
 
 
 @app.command()
-def diagnose(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
-    model: ModelOption = DEFAULT_MODEL,
-    store: StoreOption = None,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
-    channel: ChannelOption = None,
-    unit: UnitOption = None,
-    sampling_rate: RateOption = None,
-    resample: ResampleOption = False,
-    asset: Annotated[str, typer.Option(help="Asset of recordings that name none.")] = "",
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Diagnose recordings: verdict, probabilities, and where the evidence is."""
-    with clear_errors(json_file):
-        from camvib.jobs import diagnose_paths
-        from camvib.records import as_json
-
-        batch = diagnose_paths(
-            paths,
-            model,
-            store,
-            report=report,
-            channel=channel,
-            unit=unit,
-            sampling_rate_hz=sampling_rate,
-            allow_resample=resample,
-            asset=asset,
-            progress=not quiet,
-        )
-        write_json([as_json(diagnosis) for diagnosis in batch.diagnoses], json_file)
-        if str(json_file) != "-":
-            _print_diagnoses(batch)
-        if report:
-            typer.echo(f"report {report}", err=str(json_file) == "-")
-
-
-def _print_diagnoses(batch: Batch, most: int = 40) -> None:
-    for diagnosis in batch.diagnoses[:most]:
-        label = diagnosis.label if diagnosis.verdict in ("fault", "unknown") else ""
-        chance = diagnosis.probabilities.get(diagnosis.label)
-        number = f"{chance:.2f}" if chance is not None else ""
-        where = f"{diagnosis.reason}. {diagnosis.remedy}" if diagnosis.verdict == "refused" else ""
-        if diagnosis.regions and diagnosis.verdict == "fault":
-            top = diagnosis.regions[0]
-            where = f"{top.start_s:.2f}–{top.end_s:.2f} s, {top.low_hz:.0f}–{top.high_hz:.0f} Hz {top.name}"
-        name = Path(diagnosis.recording).name
-        typer.echo(f"{diagnosis.verdict:8} {label:14} {number:5} {diagnosis.asset:12} {name}  {where}")
-    if len(batch.diagnoses) > most:
-        typer.echo(f"… and {len(batch.diagnoses) - most} more")
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(batch.counts.items()))
-    typer.echo(f"{counts or 'nothing found'}; {batch.new} new")
-
-
-@app.command()
 def baseline(
     paths: Annotated[list[Path], typer.Argument(help="Healthy recordings, or labelled folders that hold some.")],
     model: ModelOption = DEFAULT_MODEL,
@@ -279,17 +237,29 @@ def export(
 def report(
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     store: StoreOption = None,
-    asset: Annotated[str | None, typer.Option(help="Only this asset.")] = None,
-    verdict: Annotated[str | None, typer.Option(help="Only healthy, fault, unknown or refused.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 200,
+    plant: PlantOption = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Model, for the proof and the figures on trust.")] = "",
+    asset: Annotated[str | None, typer.Option(help="Only this machine.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Also write the list as CSV.")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="Also print to a PDF, with Chromium.")] = None,
+    work_orders: Annotated[Path | None, typer.Option(help="Folder for a text file a machine to act on.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write one self-contained HTML report of what is in the store."""
+    """Write one self-contained HTML report: which machine, which fault, since when, how sure, what to do."""
     with clear_errors():
         from camvib.jobs import report_store
 
-        count = report_store(out, store, asset=asset, verdict=verdict, last=last, progress=not quiet)
-        typer.echo(f"{count} recordings in {out}")
+        done = report_store(
+            out, store, plant=plant, model=model, asset=asset, table=table, pdf=pdf, work_orders=work_orders,
+            progress=not quiet,
+        )  # fmt: skip
+        view = done.view
+        counts = f"{view.count('act')} to act on, {view.count('watch')} to watch, {view.count('blind')} not judged"
+        typer.echo(f"{view.machines} machines, {view.recordings} recordings in {out}: {counts}")
+        if view.left_out:
+            typer.secho(f"{view.left_out} recordings of other machines are not in it", fg="yellow", err=True)
+        for file in done.other_files:
+            typer.echo(f"also {file}")
 
 
 @app.command()
@@ -324,21 +294,6 @@ def spectrogram(
 
 
 @app.command()
-def schedule(
-    inbox: Annotated[Path, typer.Option(help="Folder that recordings arrive in.")],
-    cron: Annotated[str, typer.Option(help="When to run, e.g. '0 * * * *'.")] = "0 * * * *",
-    every: Annotated[float | None, typer.Option(help="Run every so many seconds instead.")] = None,
-    model: ModelOption = DEFAULT_MODEL,
-    report: Annotated[Path | None, typer.Option(help="HTML report to renew with each run.")] = None,
-) -> None:
-    """Diagnose an inbox on a schedule with the registry's champion, until Ctrl-C."""
-    with clear_errors():
-        from camvib.pipelines.schedule import schedule as serve
-
-        serve(cron, inbox.resolve(), model, report=report.resolve() if report else None, every_s=every)
-
-
-@app.command()
 def read(
     path: Annotated[Path, typer.Argument(help="A file in any format that camvib reads.")],
     sampling_rate: RateOption = None,
@@ -352,6 +307,22 @@ def read(
         write_json(found, json_file)
         if json_file is None:
             typer.echo(json.dumps(found, indent=2))
+
+
+@app.command()
+def labels(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.")],
+    out: Annotated[Path | None, typer.Option(help="CSV to write; default labels.draft.csv in the folder.")] = None,
+    pattern: Annotated[str | None, typer.Option(help="How paths are built: '{group}/{label}_{speed}'.")] = None,
+) -> None:
+    """Draft a labels.csv from class folders, file names or another table; a person looks through it."""
+    with clear_errors():
+        from camvib.recordings.draft import write_draft
+
+        target, draft = write_draft(folder, out, pattern=pattern)
+        for note in draft.notes:
+            typer.secho(note, fg="yellow", err=True)
+        typer.echo(f"{len(draft.rows)} rows in {target}; look through it, and name it labels.csv")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from camvib.images.baseline import MIN_RECORDINGS
 from camvib.learning.data import TrainingData
+from camvib.learning.healthy_pairs import twin_file
 from camvib.settings import Settings
 
 FEW_GROUPS = 5  # of a label: below it whatever sees texture learns the machines
@@ -69,7 +70,7 @@ def candidates(data: TrainingData, settings: Settings, only: str | None = None) 
 
 
 def _changes(data: TrainingData, settings: Settings) -> list[Candidate]:
-    """Comparison with the asset's healthy baseline, where most recordings can have one."""
+    """Comparison with the asset's healthy baseline, where most recordings, or their twins, can give one."""
     if not data.healthy:
         return []
     healthy: dict[str, int] = {}
@@ -79,7 +80,8 @@ def _changes(data: TrainingData, settings: Settings) -> list[Candidate]:
         healthy[asset] - (label == data.healthy) >= MIN_RECORDINGS
         for asset, label in zip(data.assets, data.labels, strict=True)
     ]
-    if sum(others) < 0.5 * len(others):
+    twins = all(twin_file(data, entry).is_file() for entry in data.entries)
+    if sum(others) < 0.5 * len(others) and not twins:
         return []
     chosen = settings.with_(model={"name": "change_cnn"})
     return [Candidate("spectrogram against the healthy baseline", "change_cnn", chosen)]
@@ -109,13 +111,19 @@ def _signals(data: TrainingData, settings: Settings) -> list[Candidate]:
     image = {"columns": 16, "fft_share": 0.45, "frequency_axis": "geometric"}
     narrow = Candidate(
         "spectrogram, long frames",
-        "row_linear",
-        _with(settings, image, "row_linear", {**_NARROW, "overlap": 0.97}, _NARROW_CHANGES),
+        "row_linear, price on its maps",
+        _with(
+            settings,
+            image,
+            "row_linear",
+            {**_NARROW, "overlap": 0.97, "steps": 300, "sparsity": 1.0},
+            {**_NARROW_CHANGES, "tilt_db": 6.0},
+        ),
     )
     place = Candidate(
         "spectrogram, long frames",
         "place_cnn, price on its maps",
-        _with(settings, image, "place_cnn", {**_PLACE, "overlap": 0.97, "sparsity": 3.0}, _PLACE_CHANGES),
+        _with(settings, image, "place_cnn", {**_PLACE, "overlap": 0.97, "steps": 500, "sparsity": 3.0}, _PLACE_CHANGES),
     )
     few = data.fewest_groups < FEW_GROUPS
     return [narrow, place] if few else [_gap_cnn(settings), place, narrow]
@@ -165,10 +173,6 @@ def _envelopes(data: TrainingData, settings: Settings) -> list[Candidate]:
         one("envelope, mean of bands", "row_linear, images as they are", mean, "row_linear", _NARROW, plain),
         one("envelope, mean of bands", "place_cnn", mean, "place_cnn", _PLACE, _PLACE_CHANGES,
             channels=_PLACE_CHANNELS),
-        one("envelope, largest of bands", "place_cnn", largest, "place_cnn", _PLACE, _PLACE_CHANGES,
-            channels=_PLACE_CHANNELS),
-        one("envelope, mean of bands", "place_cnn, one row at a time", mean, "place_cnn", _PLACE, _PLACE_CHANGES,
-            channels=_PLACE_CHANNELS, kernel_rows=(1, 1, 1)),
     ]  # fmt: skip
 
 

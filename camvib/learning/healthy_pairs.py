@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from camvib.augmentation.lines import ToneRows
 from camvib.augmentation.mains_hum import line_rows
 from camvib.augmentation.samples import ChangeData, HumLines
 from camvib.errors import LabelsError, SettingsError
@@ -21,6 +22,7 @@ from camvib.images.layer import layer_images
 from camvib.learning.data import TrainingData
 from camvib.learning.windows import Rows, Windows, window_starts
 from camvib.networks.twin import CHANGE_DB
+from camvib.recordings.entries import Entry
 from camvib.recordings.resampling import resample
 from camvib.settings import Settings
 from camvib.simulation.twins import noise_floor
@@ -128,6 +130,7 @@ class HealthyPairs:
             spreads_db=np.stack([spread for _, spread in drawn]),
             lines=HumLines(line_rows(layer), np.diff(layer.axes.frequency_hz)),
             votes=votes,
+            tones=ToneRows.of(layer),
         )
 
     def _healthy_images(self, rows: Rows) -> NDArray[np.float32]:
@@ -137,9 +140,14 @@ class HealthyPairs:
         return np.stack([self.pool.images_db[self.data.recordings[owner[row]].id][place[row]] for row in rows])
 
 
+def twin_file(data: TrainingData, entry: Entry) -> Path:
+    """Where a recording's healthy twin lies, if it has one."""
+    return data.folder / TWINS / entry.file.name
+
+
 def _settle_source(data: TrainingData, settings: Settings) -> str:
     twin = settings.twin
-    missing = [file for file in data.files if not (data.folder / TWINS / file).is_file()]
+    missing = [entry.file.name for entry in data.entries if not twin_file(data, entry).is_file()]
     if twin.source == "simulated" and missing:
         raise SettingsError(
             f"{data.folder / TWINS}: {len(missing)} of {len(data.files)} recordings have no twin, e.g. {missing[0]}",
@@ -154,7 +162,7 @@ def _settle_source(data: TrainingData, settings: Settings) -> str:
 
 def _twin_images(data: TrainingData, windows: Windows, recording: int) -> NDArray[np.float32]:
     entry, layer = data.entries[recording], windows.layer
-    file = data.folder / TWINS / data.files[recording]
+    file = twin_file(data, entry)
     twin = replace(entry, file=file).load()
     if twin.sampling_rate_hz != data.sampling_rate_hz:
         twin = resample(twin, data.sampling_rate_hz)

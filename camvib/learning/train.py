@@ -34,7 +34,7 @@ from camvib.learning.run_folder import (
     finished,
     leave_out,
 )
-from camvib.learning.scores import classification_figures
+from camvib.learning.scores import classification_figures, trust_figures
 from camvib.learning.splits import Plan, Split, grouped_folds, plan_splits
 from camvib.learning.trivial import trivial_figures
 from camvib.learning.windows import Rows, Windows, recording_means, window_starts
@@ -42,7 +42,6 @@ from camvib.model import calibration
 from camvib.model.committee import Committee
 from camvib.model.folder import save_model
 from camvib.model.model import Model
-from camvib.recordings import catalog
 from camvib.recordings.quality import InputSpec
 from camvib.records import Declared
 from camvib.settings import Settings
@@ -95,13 +94,12 @@ def train(
     LabelsError, SplitError, ReadError, SettingsError
     """
     folder, out = Path(folder), Path(out)
-    known = catalog.find(folder)
     multilabel = settings.model.head == "sigmoid"
     data = load_training_data(
         folder,
         declared,
         multilabel=multilabel,
-        healthy=settings.diagnosis.healthy or (known.healthy if known and not multilabel else None),
+        healthy=settings.diagnosis.healthy,
         progress=progress,
     )
     if rig is None and (folder / "rig.toml").is_file():
@@ -385,6 +383,9 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
     )  # fmt: skip
     card = {name: metrics[name] for name in kept}
     card["test_groups"], card["train_groups"] = len(held), len(set(groups[plan.final.train]))
+    if not model.is_multilabel:
+        chances = np.stack([model.probabilities(row) for row in logits])
+        card.update(trust_figures([data.labels[i] for i in recordings], chances, data.classes, model.healthy))
     model.card.update({**data.notes, **card})
     save_model(model, job.out / "model")
     shown = plan.final.test if len(plan.final.test) else recordings

@@ -8,7 +8,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint bench-maps clean help
+.PHONY: setup demo test lint bench-maps pretrain clean help
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ lint: $(STAMP)  ## ruff, mypy, import contracts
 
 bench-maps: $(STAMP)  ## Train the map networks and score their maps against simulated truth (an hour)
 	$(BIN)/python tests/benchmarks/bench_maps.py
+
+pretrain: $(STAMP)  ## Make the change network that ships with camvib again, from its seeds (hours)
+	$(BIN)/python -m camvib.learning.pretrain --out camvib/networks/weights
 
 clean:  ## Remove what make made
 	rm -rf .venv build *.egg-info camvib-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

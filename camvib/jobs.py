@@ -30,8 +30,8 @@ from camvib.monitoring.notifiers import tell
 from camvib.monitoring.remake import evidence_again
 from camvib.monitoring.request import BatchJob, BatchSettings
 from camvib.monitoring.sources import is_remote
+from camvib.recordings.discovery import expand
 from camvib.recordings.entries import recordings
-from camvib.recordings.folder import expand
 from camvib.records import Case, Declared, Diagnosis
 from camvib.registry import tracking, versions
 from camvib.registry.cache import find_model

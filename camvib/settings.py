@@ -21,7 +21,7 @@ from pydantic import (
 
 from camvib.errors import SettingsError
 
-WIDTHS = (32, 48, 64)  # of the change network's channels, see `ModelSettings`
+WIDTHS = (32, 64, 96)  # of the change network's channels, see `ModelSettings`
 
 
 def home() -> Path:
@@ -101,8 +101,8 @@ class TwinSettings(_Settings):
     ``none``, which leaves the change network as it was shipped, or ``auto``: simulated where there are any, else none
     from a shipped start and synthetic from nothing. `epochs` are those of the change network, `class_epochs` those of
     the class maps. `healthy_share` of faulty recordings are shown as their healthy twin; `row_shift` rows an image may
-    move; `hum_share` and `class_hum_share` of images carry mains hum; `cell_weight` is that of single cells' votes in
-    the loss.
+    move; `line_share` of them carry lines that vanish or appear; `hum_share` and `class_hum_share` of images carry
+    mains hum; `cell_weight` is that of single cells' votes in the loss.
     """
 
     start: Literal["shipped", "nothing"] = "shipped"
@@ -112,6 +112,7 @@ class TwinSettings(_Settings):
     healthy_share: float = Field(0.12, ge=0, lt=1)
     row_shift: int = Field(4, ge=0)
     hum_share: float = Field(0.1, ge=0, le=1)
+    line_share: float = Field(0.2, ge=0, le=1)
     class_hum_share: float = Field(0.05, ge=0, le=1)
     cell_weight: float = Field(1.0, ge=0)
     bfloat16: bool = False
@@ -281,10 +282,16 @@ class ChangeTraining:
         Rows that an image and all that belongs to it move up or down, at most.
     hum_share : float
         Of images that carry mains hum, see `camvib.augmentation.mains_hum`.
+    line_share : float
+        Of images with lines that vanish, appear, swell or move, see `camvib.augmentation.lines`.
+    sensor_share : float
+        Of images seen by another sensor, see `camvib.augmentation.other_sensor`.
+    crop_columns : int
+        Columns of each image that the twin is trained on, drawn anew each time; 0: all. Half of them cost half.
     cell_weight : float
         Of the votes of single cells in the loss of the class maps.
     bfloat16 : bool
-        Half the arithmetic's width, where it does no harm.
+        Half the arithmetic's width, where it does no harm and the processor has instructions for it.
     seed : int
     """
 
@@ -296,6 +303,9 @@ class ChangeTraining:
     healthy_share: float = 0.12
     row_shift: int = 4
     hum_share: float = 0.0
+    line_share: float = 0.0
+    sensor_share: float = 0.0
+    crop_columns: int = 0
     cell_weight: float = 1.0
     bfloat16: bool = True
     seed: int = 0

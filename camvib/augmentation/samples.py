@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camvib.augmentation.lines import Pair, ToneRows, change_lines
 from camvib.augmentation.mains_hum import add_hum
+from camvib.augmentation.other_sensor import other_sensor
 from camvib.augmentation.synthetic_changes import synthetic_change
 from camvib.settings import ChangeTraining
 
@@ -40,6 +42,8 @@ class ChangeData:
     lines : HumLines
     votes : ndarray, int8, optional
         Class that the evidence in a cell is due to, −1 where there is none or more than one.
+    tones : ToneRows, optional
+        Needed where `ChangeTraining.line_share` is not 0.
     """
 
     images_db: NDArray[np.float16]
@@ -50,6 +54,7 @@ class ChangeData:
     spreads_db: NDArray[np.float32]
     lines: HumLines
     votes: NDArray[np.int8] | None = None
+    tones: ToneRows | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -73,21 +78,36 @@ class Sample:
 def draw_sample(
     data: ChangeData, rows: NDArray[np.integer], settings: ChangeTraining, rng: np.random.Generator
 ) -> Sample:
-    """Take recordings, some as their twin, move them in time (round) and frequency, and put hum on some."""
+    """Take recordings, some as their twin; move them in time (round) and frequency, put lines and hum on some."""
     assert data.difference_db is not None
     draw = rng.integers(len(data.baselines_db), size=len(rows))
     healthy = (rng.random(len(rows)) < settings.healthy_share) | (data.targets[rows, 0] == 1)
-    image = np.where(healthy[:, None, None], data.healthy_db[rows], data.images_db[rows]).astype(np.float32)
+    twin = data.healthy_db[rows].astype(np.float32)
+    image = np.where(healthy[:, None, None], twin, data.images_db[rows].astype(np.float32))
     # The twin of a healthy recording is itself: rows of it stay as they are.
     difference = np.where(healthy[:, None, None], 0, data.difference_db[rows]).astype(np.float32)
     no_fault = np.eye(data.targets.shape[1], dtype=np.float32)[0]
     targets = np.where(healthy[:, None], no_fault, data.targets[rows])
     place, roll = draw_move(settings, rng, image.shape[1:])
-    # Mains lines come last: they stand at their frequency, whatever the machine's is.
-    image, difference = (np.roll(values[:, place], roll, axis=2) for values in (image, difference))
-    image, difference = with_hum(image, difference, data.lines, settings, rng)
+    image, twin, difference = (np.roll(values[:, place], roll, axis=2) for values in (image, twin, difference))
     baseline, spread = data.baselines_db[draw, rows][:, place], data.spreads_db[draw, rows][:, place]
+    if settings.line_share or settings.sensor_share:
+        for i in range(len(rows)):
+            pair = Pair(image[i], twin[i], difference[i], baseline[i], spread[i])
+            image[i], twin[i], difference[i], baseline[i], spread[i] = _disturbed(pair, data.tones, settings, rng)
+    # Mains lines come last: they stand at their frequency, whatever the machine's is.
+    image, difference = with_hum(image, difference, data.lines, settings, rng)
     return Sample(*(torch.from_numpy(v) for v in (image, baseline, spread, difference, targets)))
+
+
+def _disturbed(pair: Pair, tones: ToneRows | None, settings: ChangeTraining, rng: np.random.Generator) -> Pair:
+    """See it by another sensor, and put lines on it, or not."""
+    if rng.random() < settings.sensor_share:
+        pair = other_sensor(pair, rng)
+    if rng.random() < settings.line_share:
+        assert tones is not None
+        pair = change_lines(pair, tones, rng)
+    return pair
 
 
 def draw_synthetic_sample(
@@ -103,8 +123,14 @@ def draw_synthetic_sample(
     ]
     place, _ = draw_move(settings, rng, data.images_db.shape[1:])
     image, difference = (np.stack(part).astype(np.float32)[:, place] for part in zip(*made, strict=True))
+    baseline, spread = baseline[:, place], spread[:, place]
+    if settings.line_share or settings.sensor_share:
+        twin = data.healthy_db[rows].astype(np.float32)[:, place]
+        for i in range(len(rows)):
+            pair = Pair(image[i], twin[i], difference[i], baseline[i], spread[i])
+            image[i], twin[i], difference[i], baseline[i], spread[i] = _disturbed(pair, data.tones, settings, rng)
     image, difference = with_hum(image, difference, data.lines, settings, rng)
-    parts = (image, baseline[:, place], spread[:, place], difference, data.targets[rows])
+    parts = (image, baseline, spread, difference, data.targets[rows])
     return Sample(*(torch.from_numpy(v) for v in parts))
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from camvib.images.difference import mean_3x3
+
 Image = NDArray[np.floating]  # rows × columns, dB
 Alter = Callable[[Image, Image, Image, np.random.Generator], Image]
 
@@ -37,12 +39,15 @@ def synthetic_change(
     if rng.random() >= untouched:
         for number in rng.choice(len(_ALTERATIONS), size=rng.integers(1, 3), p=_ODDS):
             altered = _ALTERATIONS[number](altered, baseline_db, other_baseline_db, rng)
-    before, after = (ndimage.uniform_filter(10 ** (db / 10), 3) for db in (np.asarray(image_db, np.float64), altered))
+    before, after = (mean_3x3(10 ** (db / 10)) for db in (np.asarray(image_db, np.float64), altered))
     return altered, 10 * np.log10(after / before)
 
 
 def _smooth(values: Image, width: float | tuple[float, float]) -> Image:
     smooth = ndimage.gaussian_filter(values, width, mode="wrap")
+    smooth = (
+        smooth - smooth.mean()
+    )  # a wide filter leaves next to nothing but the mean: over its spread, hundreds of dB
     return smooth / (smooth.std() + 1e-9)
 
 

@@ -58,7 +58,7 @@ def _one_image(
 ) -> Images:
     """One image of all layers, or of a random choice of them: which carrier band rings must not matter."""
     n, layers = stacks_db.shape[:2]
-    stacks = np.asarray(stacks_db, np.float64)
+    stacks = np.asarray(stacks_db)
     if layers == 1:
         return stacks[:, 0]
     chosen = np.ones((n, layers), bool)

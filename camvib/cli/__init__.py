@@ -59,14 +59,17 @@ def _main(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("camvib-demo"),
-    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 800,
+    machines: Annotated[int, typer.Option(min=6, help="Simulated beams to train on, 15 recordings each.")] = 40,
     seed: int = 0,
+    settings: ConfigOption = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""
-    with clear_errors():
-        from camvib.pipelines.demo import run_demo
+    """The whole path on a simulated plant: train, register, learn baselines, diagnose new machines, report."""
+    with clear_errors(json_file):
+        from camvib.cli.demo import run_demo
 
-        run_demo(out.resolve(), recordings=recordings, seed=seed)
+        summary = run_demo(out.resolve(), machines, seed, settings)
+        write_json(summary, json_file)
 
 
 @app.command()
@@ -287,6 +290,22 @@ def read(
         write_json(found, json_file)
         if json_file is None:
             typer.echo(json.dumps(found, indent=2))
+
+
+@app.command()
+def labels(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.")],
+    out: Annotated[Path | None, typer.Option(help="CSV to write; default labels.draft.csv in the folder.")] = None,
+    pattern: Annotated[str | None, typer.Option(help="How paths are built: '{group}/{label}_{speed}'.")] = None,
+) -> None:
+    """Draft a labels.csv from class folders, file names or another table; a person looks through it."""
+    with clear_errors():
+        from camvib.recordings.draft import write_draft
+
+        target, draft = write_draft(folder, out, pattern=pattern)
+        for note in draft.notes:
+            typer.secho(note, fg="yellow", err=True)
+        typer.echo(f"{len(draft.rows)} rows in {target}; look through it, and name it labels.csv")
 
 
 def main() -> None:

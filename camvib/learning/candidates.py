@@ -109,13 +109,19 @@ def _signals(data: TrainingData, settings: Settings) -> list[Candidate]:
     image = {"columns": 16, "fft_share": 0.45, "frequency_axis": "geometric"}
     narrow = Candidate(
         "spectrogram, long frames",
-        "row_linear",
-        _with(settings, image, "row_linear", {**_NARROW, "overlap": 0.97}, _NARROW_CHANGES),
+        "row_linear, price on its maps",
+        _with(
+            settings,
+            image,
+            "row_linear",
+            {**_NARROW, "overlap": 0.97, "steps": 300, "sparsity": 1.0},
+            {**_NARROW_CHANGES, "tilt_db": 6.0},
+        ),
     )
     place = Candidate(
         "spectrogram, long frames",
         "place_cnn, price on its maps",
-        _with(settings, image, "place_cnn", {**_PLACE, "overlap": 0.97, "sparsity": 3.0}, _PLACE_CHANGES),
+        _with(settings, image, "place_cnn", {**_PLACE, "overlap": 0.97, "steps": 500, "sparsity": 3.0}, _PLACE_CHANGES),
     )
     few = data.fewest_groups < FEW_GROUPS
     return [narrow, place] if few else [_gap_cnn(settings), place, narrow]
@@ -165,10 +171,6 @@ def _envelopes(data: TrainingData, settings: Settings) -> list[Candidate]:
         one("envelope, mean of bands", "row_linear, images as they are", mean, "row_linear", _NARROW, plain),
         one("envelope, mean of bands", "place_cnn", mean, "place_cnn", _PLACE, _PLACE_CHANGES,
             channels=_PLACE_CHANNELS),
-        one("envelope, largest of bands", "place_cnn", largest, "place_cnn", _PLACE, _PLACE_CHANGES,
-            channels=_PLACE_CHANNELS),
-        one("envelope, mean of bands", "place_cnn, one row at a time", mean, "place_cnn", _PLACE, _PLACE_CHANGES,
-            channels=_PLACE_CHANNELS, kernel_rows=(1, 1, 1)),
     ]  # fmt: skip
 
 

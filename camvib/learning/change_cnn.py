@@ -24,6 +24,7 @@ from camvib.learning.loop import OnEpoch, Step, run_epochs
 from camvib.learning.windows import Rows, Windows
 from camvib.model.diagnoser import Diagnoser
 from camvib.networks.change_cnn import ChangeCnn, ChangeNetwork, ClassMaps
+from camvib.networks.pretrained import load_pretrained, start_from
 from camvib.networks.twin import CHANGE_DB, UNIT_DB, Change, TwinNet, twin_channels
 from camvib.settings import ChangeTraining, Settings
 
@@ -36,6 +37,14 @@ def _twin_weight(difference: Tensor) -> Tensor:
     """Faint faults have few cells: they get more weight, or the twin learns tip masses only."""
     area = (difference.abs() > CHANGE_DB).float().mean(dim=(1, 2))
     return torch.where(area > 0, (0.1 / (area + 0.01)).sqrt().clamp(0.7, 3.0), torch.ones_like(area))
+
+
+def _half_width(settings: ChangeTraining, device: torch.device) -> torch.autocast:
+    """Let products be computed in bfloat16; a processor without instructions for it would be ten times slower."""
+    able = device.type != "cpu" or any(
+        torch.cpu.get_capabilities().get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16")
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16 and able)
 
 
 def train_twin(
@@ -67,9 +76,15 @@ def train_twin(
 
     def loss(step: Step) -> Tensor:
         sample = draw(data, step.rows, settings, rng).to(step.device)
-        with torch.autocast(step.device.type, torch.bfloat16, enabled=settings.bfloat16):
-            change = twin(twin_channels(sample.image, sample.baseline, sample.spread))
-        return twin_loss(change, sample.difference, _twin_weight(sample.difference) if simulated else None)
+        # Means over time are those of the whole image, as they will be in use.
+        channels, difference = twin_channels(sample.image, sample.baseline, sample.spread), sample.difference
+        if settings.crop_columns:
+            first = int(rng.integers(difference.shape[2] - settings.crop_columns + 1))
+            shown = slice(first, first + settings.crop_columns)
+            channels, difference = channels[..., shown], difference[..., shown]
+        with _half_width(settings, step.device):
+            change = twin(channels)
+        return twin_loss(change, difference, _twin_weight(difference) if simulated else None)
 
     run_epochs(twin, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="change")
     return twin
@@ -109,13 +124,16 @@ def train_classes(
         rows, device, _ = step
         place, roll = draw_move(settings, rng, changes.shape[2:])
         change = torch.from_numpy(np.roll(changes[rows][:, :, place], roll, axis=3).astype(np.float32)).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+        with _half_width(settings, device):
             output = classes(Change(change[:, 0], torch.ones_like(change[:, 0]), change[:, 1], change[:, 2]))
         weight = None if class_weights is None else class_weights.to(device)
         value = functional.cross_entropy(output.logits, torch.from_numpy(data.targets[rows]).to(device), weight)
         if settings.cell_weight and data.votes is not None:
             known = torch.from_numpy(np.roll(data.votes[rows][:, place], roll, axis=2)).to(device)
             value = value + settings.cell_weight * cell_loss(output.shares, known)
+        if output.presence is not None:
+            there = torch.from_numpy(data.targets[rows, 1:] > 0).to(device, output.presence.dtype)
+            value = value + functional.binary_cross_entropy_with_logits(output.presence, there)
         return value
 
     run_epochs(classes, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="class")
@@ -129,7 +147,7 @@ def predicted_changes(
     found = np.empty((len(data), 3, *data.images_db.shape[1:]), np.float16)
     device = next(twin.parameters()).device
     twin.eval()
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+    with torch.inference_mode(), _half_width(settings, device):
         for first in range(0, len(data), 64):
             rows = slice(first, first + 64)
             image = data.images_db[rows].astype(np.float32)
@@ -202,6 +220,7 @@ def fit_change(
         healthy_share=twin_settings.healthy_share,
         row_shift=twin_settings.row_shift,
         hum_share=twin_settings.hum_share,
+        line_share=twin_settings.line_share,
         cell_weight=twin_settings.cell_weight,
         bfloat16=twin_settings.bfloat16,
         seed=training.seed,
@@ -227,9 +246,9 @@ def fit_change(
 
 def _shipped(classes: Sequence[str], settings: Settings) -> ChangeCnn | None:
     """The network that ships with camvib, with a vote for each of `classes`; None where its shape is another."""
-    from camvib.networks.pretrained import shipped_change_cnn
-
-    return shipped_change_cnn(classes, settings.model.widths, settings.image.rows)
+    shipped = load_pretrained()
+    network = ChangeCnn(len(classes), settings.model.widths, settings.image.rows)
+    return network if "twin" in start_from(shipped, network, classes) else None
 
 
 def _answers(diagnoser: Diagnoser, pairs: HealthyPairs, windows: Windows, rows: Rows) -> Answers:

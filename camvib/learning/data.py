@@ -181,7 +181,10 @@ def load_training_data(
     used, short = _long_enough(used)
     left_out += short
     entries = [entry for entry, _ in used]
+    known = catalog.find(folder)
     labels = [entry.label for entry in entries]
+    if healthy is None and known and known.healthy in labels:
+        healthy = known.healthy
     classes = class_names(labels, multilabel, healthy)
     return TrainingData(
         folder=folder,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from camvib.augmentation.lines import ToneRows
 from camvib.augmentation.mains_hum import line_rows
 from camvib.augmentation.samples import ChangeData, HumLines
 from camvib.errors import LabelsError, SettingsError
@@ -122,6 +123,7 @@ class HealthyPairs:
             spreads_db=np.stack([spread for _, spread in drawn]),
             lines=HumLines(line_rows(layer), np.diff(layer.axes.frequency_hz)),
             votes=votes,
+            tones=ToneRows.of(layer),
         )
 
     def _healthy_images(self, rows: Rows) -> NDArray[np.float32]:

@@ -41,7 +41,6 @@ from camvib.model import calibration
 from camvib.model.committee import Committee
 from camvib.model.folder import save_model
 from camvib.model.model import Model
-from camvib.recordings import catalog
 from camvib.recordings.quality import InputSpec
 from camvib.records import Declared
 from camvib.settings import Settings
@@ -94,13 +93,12 @@ def train(
     LabelsError, SplitError, ReadError, SettingsError
     """
     folder, out = Path(folder), Path(out)
-    known = catalog.find(folder)
     multilabel = settings.model.head == "sigmoid"
     data = load_training_data(
         folder,
         declared,
         multilabel=multilabel,
-        healthy=settings.diagnosis.healthy or (known.healthy if known and not multilabel else None),
+        healthy=settings.diagnosis.healthy,
         progress=progress,
     )
     if rig is None and (folder / "rig.toml").is_file():

@@ -103,7 +103,7 @@ class Committee(nn.Module):
                 for w, output, own in zip(weights, outputs, edges, strict=True)
             ]
         ).sum(dim=0)
-        return Output(logits, maps, outputs[0].embedding, outputs[0].change), answers[0][1]
+        return Output(logits, maps, outputs[0].embedding, outputs[0].change, outputs[0].presence), answers[0][1]
 
     @staticmethod
     def _edges(member: nn.Module, maps: Tensor, speed: Tensor | None) -> Tensor:

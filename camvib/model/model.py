@@ -31,7 +31,7 @@ class Prediction(NamedTuple):
 
     Attributes
     ----------
-    logits, maps, embedding, change : ndarray
+    logits, maps, embedding, change, presence : ndarray
         See `camvib.networks.output.Output`.
     image_db : ndarray, shape (batch, rows, columns)
     """
@@ -40,6 +40,7 @@ class Prediction(NamedTuple):
     maps: NDArray[np.float32]
     embedding: NDArray[np.float32]
     change: NDArray[np.float32] | None
+    presence: NDArray[np.float32] | None
     image_db: NDArray[np.float32]
 
     @classmethod

@@ -17,8 +17,8 @@ from camvib.images.baseline import MIN_RECORDINGS, USUAL_RECORDINGS, Baseline
 from camvib.model.model import Model
 from camvib.monitoring.kept_baselines import KeptBaseline
 from camvib.monitoring.ledger import Store
+from camvib.recordings.discovery import expand
 from camvib.recordings.entries import Entry, of_channel, recordings
-from camvib.recordings.folder import expand
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
 from camvib.records import Recording
@@ -101,7 +101,7 @@ def learn_baselines(
             f"model {model.digest} ({model.network_name}) compares with no baseline",
             "It diagnoses as it is; train with --network change_cnn for one that does",
         )
-    entries = [entry for entry in expand(paths, **declared) if entry.label in ("", model.healthy)]
+    entries = [entry for entry in expand(paths, only_listed=True, **declared) if entry.label in ("", model.healthy)]
     found: dict[str, _Found] = {}
     bar = tqdm(total=len(entries), desc="baseline", unit="recording", disable=not progress, delay=2)
     for entry, recording in _read(entries, model, bar):

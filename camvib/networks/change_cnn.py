@@ -37,6 +37,8 @@ class ChangeOutput(NamedTuple):
         Log votes of the cells.
     change : Change
     embedding : Tensor, shape (batch, features)
+    presence : Tensor, shape (batch, classes - 1), optional
+        Log odds that each fault is there, alone or beside others; see `ClassMaps.add_presence`.
     """
 
     logits: Tensor
@@ -44,6 +46,33 @@ class ChangeOutput(NamedTuple):
     shares: Tensor
     change: Change
     embedding: Tensor
+    presence: Tensor | None = None
+
+
+def contrasted(maps: Tensor, named: Tensor) -> Tensor:
+    """Class maps that answer 'this fault rather than the other one', where a verdict names several.
+
+    With w the map of a fault over its mean, the map of c becomes ``total_c [w_c + Σ_b (w_c − w_b)]`` over the other
+    faults b that are named. Every w has mean 1, so each map adds up to the same logit as before, exactly.
+
+    Parameters
+    ----------
+    maps : Tensor, shape (batch, classes, rows, columns)
+        See `ChangeOutput`.
+    named : Tensor of bool, shape (batch, classes)
+        What the verdict names: a decision, not a probability. Healthy (class 0) has no map and does not count.
+
+    Returns
+    -------
+    Tensor
+        Maps of the faults that are not named, and of recordings with one fault, are as they were.
+    """
+    total = maps.mean(dim=(2, 3), keepdim=True)
+    named = named[:, :, None, None] & (total > 0)
+    shape = torch.where(named, maps / total.clamp_min(torch.finfo(maps.dtype).tiny), torch.zeros_like(maps))
+    count = named.sum(dim=1, keepdim=True)
+    rivals = shape.sum(dim=1, keepdim=True) - shape
+    return maps + torch.where(named, total * ((count - 1) * shape - rivals), torch.zeros_like(maps))
 
 
 class ClassMaps(nn.Module):
@@ -72,9 +101,31 @@ class ClassMaps(nn.Module):
         self.vote = nn.Conv2d(32, classes, 1)
         self.amount = nn.Linear(width, 1)
         self.bias = nn.Parameter(torch.zeros(classes))
+        self.presence: nn.Sequential | None = None
         with torch.no_grad():
             self.bias[0] = 4.0
             self.amount.bias.fill_(8.0)
+
+    def add_presence(self) -> None:
+        """Add the head that says of each fault whether it is there, so that a verdict can name two.
+
+        The logits answer 'which one': with two faults they have to share out one probability. The head starts from
+        each fault's logit against healthy and adds what the context tells. It moves neither logits nor maps.
+        """
+        classes, width = len(self.bias), self.amount.in_features
+        self.presence = nn.Sequential(nn.Linear(width + 2 * classes, width), nn.ReLU(), nn.Linear(width, classes - 1))
+        last = self.presence[2]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def _presence(self, context: Tensor, logits: Tensor, weighted: Tensor) -> Tensor | None:
+        if self.presence is None:
+            return None
+        shares = torch.log10(weighted.mean(dim=(2, 3)) + _WEIGHT_FLOOR)
+        seen = torch.cat([context.float(), shares, logits / 8], dim=1).detach()
+        found: Tensor = logits[:, 1:].detach() - logits[:, :1].detach() + self.presence(seen)
+        return found
 
     def forward(self, change: Change) -> ChangeOutput:
         """Explain `change` with one map a class."""
@@ -98,7 +149,9 @@ class ClassMaps(nn.Module):
         shares = functional.interpolate(votes, scale_factor=2.0, mode="bilinear").softmax(dim=1)
         fault_maps = total * weight * shares[:, 1:]
         maps = torch.cat([torch.zeros_like(fault_maps[:, :1]), fault_maps], dim=1)
-        return ChangeOutput(maps.mean(dim=(2, 3)) + self.bias, maps, votes.log_softmax(dim=1), change, context)
+        logits = maps.mean(dim=(2, 3)) + self.bias
+        presence = self._presence(context, logits, weight * shares)
+        return ChangeOutput(logits, maps, votes.log_softmax(dim=1), change, context, presence)
 
 
 class ChangeCnn(nn.Module):
@@ -152,7 +205,7 @@ class ChangeNetwork(Network):
     def forward(self, image: Tensor, baseline_db: Tensor, spread_db: Tensor) -> Output:
         """Classify level-free images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
         found = self.change(image, baseline_db, spread_db)
-        return Output(found.logits, found.maps, found.embedding, found.change.signed)
+        return Output(found.logits, found.maps, found.embedding, found.change.signed, found.presence)
 
     @property
     def bias(self) -> Tensor:

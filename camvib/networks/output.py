@@ -22,12 +22,15 @@ class Output(NamedTuple):
         Pooled features, for the distance to what was trained on.
     change : Tensor, shape (batch, image rows, image columns), optional
         Signed change map of a network that compares with a baseline: P(gain) − P(loss).
+    presence : Tensor, shape (batch, classes - 1), optional
+        Log odds that each fault is there, alone or beside others; of a network that was trained to tell.
     """
 
     logits: Tensor
     maps: Tensor
     embedding: Tensor
     change: Tensor | None = None
+    presence: Tensor | None = None
 
 
 class Network(nn.Module):

@@ -42,6 +42,8 @@ class ExcitationFamily:
         Share of recordings, healthy ones included, with harmless knocks on the base.
     knocks : (low, high)
         Number of them.
+    sweep : (low, high)
+        Drive frequency at the end over that at the start, log-uniform: a run-up. (1, 1): it drifts only.
     """
 
     level_m_s2: Range = (0.3, 3.0)
@@ -52,6 +54,7 @@ class ExcitationFamily:
     drive_share: Range = (0.3, 1.5)
     knock_probability: float = 0.6
     knocks: tuple[int, int] = (1, 3)
+    sweep: Range = (1.0, 1.0)
 
     def draw(self, rng: np.random.Generator, duration_s: float, steps: int) -> NDArray[np.float64]:
         """Draw one base acceleration.
@@ -90,6 +93,8 @@ class ExcitationFamily:
         knots = rng.standard_normal(6)
         wander = np.interp(np.linspace(0, 5, n), np.arange(6), knots)
         speed_hz = rng.uniform(*self.drive_hz) * (1 + rng.uniform(*self.drift) * wander)
+        if self.sweep != (1.0, 1.0):  # without a run-up nothing is drawn: recordings of before stay as they were
+            speed_hz = speed_hz * np.geomspace(1, log_uniform(rng, *self.sweep), n)
         phase = 2 * np.pi * np.cumsum(speed_hz) / _DRAWING_RATE_HZ
         amplitudes = rng.uniform(0.05, 0.9, len(_HARMONICS)) / np.sqrt(_HARMONICS)
         phases = rng.uniform(0, 2 * np.pi, len(_HARMONICS))

@@ -11,7 +11,7 @@ from camvib.augmentation.synthetic_changes import synthetic_change
 from camvib.errors import SignalError
 from camvib.images.baseline import Baseline, leave_one_out
 from camvib.learning.change_cnn import twin_loss
-from camvib.networks.change_cnn import ChangeCnn
+from camvib.networks.change_cnn import ChangeCnn, contrasted
 from camvib.networks.twin import Change, TwinNet, laplace_tails, twin_channels
 
 SIDE = 32
@@ -62,6 +62,45 @@ def test_logits_are_the_mean_of_the_maps_plus_the_bias(network: ChangeCnn, batch
     change = output.change.probability
     assert change.max() > 2 * change.min()  # the identity is not one of uniform maps
     assert torch.allclose(total, output.logits, atol=1e-5)
+
+
+def test_contrasted_maps_add_up_to_the_same_logits(network: ChangeCnn, batch) -> None:
+    output = network(*batch)
+    named = torch.zeros_like(output.logits, dtype=torch.bool)
+    named[:, 1] = named[:, 3] = True
+    maps = contrasted(output.maps, named)
+    total = maps.double().mean(dim=(2, 3)) + network.classes.bias
+    assert torch.allclose(total, output.logits.double(), atol=1e-4)
+    assert torch.equal(maps[:, [0, 2, 4]], output.maps[:, [0, 2, 4]])
+    assert not torch.allclose(maps[:, 1], output.maps[:, 1], atol=1e-2)
+
+
+def test_a_verdict_of_one_fault_changes_no_map(network: ChangeCnn, batch) -> None:
+    maps = network(*batch).maps
+    for named in ([True, False, True, False, False], [False] * 5):
+        assert torch.allclose(contrasted(maps, torch.tensor([named] * 4)), maps, rtol=1e-5)
+
+
+def test_the_contrast_takes_from_a_fault_what_is_rather_the_other_ones() -> None:
+    maps = torch.zeros(1, 3, 4, 4)
+    maps[:, 1, :2], maps[:, 2, 1:] = 3.0, 5.0
+    seen = contrasted(maps, torch.tensor([[False, True, True]]))
+    own, shared, others = seen[0, 1, 0], seen[0, 1, 1], seen[0, 1, 2:]
+    assert maps[0, 1, 0, 0] == maps[0, 1, 1, 0]
+    assert (own > shared).all()
+    assert (shared > 0).all()
+    assert (others < 0).all()
+
+
+def test_presence_of_a_fault_starts_from_its_logit_and_moves_neither_logits_nor_maps(network: ChangeCnn, batch) -> None:
+    before = network(*batch)
+    network.classes.add_presence()
+    after = network(*batch)
+    assert before.presence is None
+    assert torch.equal(before.logits, after.logits)
+    assert torch.allclose(after.presence, after.logits[:, 1:] - after.logits[:, :1])
+    after.presence.sum().backward()
+    assert all(value.grad is None for name, value in network.named_parameters() if ".presence." not in name)
 
 
 def test_the_map_of_healthy_is_zero_and_nothing_shows_where_nothing_changed(network: ChangeCnn, batch) -> None:

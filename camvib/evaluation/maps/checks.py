@@ -16,6 +16,7 @@ from camvib.evaluation.maps import attributions as att
 from camvib.evaluation.maps.answers import explain, explainable_change, tensors, true_classes
 from camvib.evaluation.maps.data import VISIBLE_SHARE, MapData
 from camvib.evaluation.maps.scores import by_class, macro, score_maps
+from camvib.evaluation.maps.two_faults import whose_evidence
 from camvib.networks.change_cnn import ChangeCnn
 
 FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
@@ -130,7 +131,8 @@ def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: i
     evidence of A, does the map of A score higher than the map of B? That does not depend on which evidence is larger.
     `share_contrast` is `share` for the contrast of the two maps, A less B, instead of A against healthy.
     `ceiling` is the share where each cell of the change map is given to the fault that it is truly due to, and
-    `votes_right` how often the map of A is the higher one in cells that are due to A alone.
+    `votes_right` how often the map of A is the higher one in cells that are due to A alone. The figures of
+    `camvib.evaluation.maps.two_faults.whose_evidence` stand beside these.
     """
     both = np.array(["+" in label for label in data.labels])
     seen = ((data.one_off != 0).mean(axis=(2, 3)) >= VISIBLE_SHARE).all(axis=1) & both
@@ -160,6 +162,7 @@ def specificity(network: ChangeCnn, data: MapData, *, draws: int = 1000, seed: i
         "by_class": {str(name): float(wins[fault == name].mean()) for name in np.unique(fault)},
         "votes_right": {str(name): float(np.nanmean(right[fault == name])) for name in np.unique(fault)},
         "ceiling": float((best > worst).mean()),
+        **whose_evidence(network, data),
         "recordings": len(data),
     }
 

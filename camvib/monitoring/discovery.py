@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,14 +18,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from camvib.errors import CamvibError, LabelsError, SettingsError
+from camvib.errors import CamvibError, LabelsError, SettingsError, printable
 from camvib.monitoring.path_pattern import PathPattern
 from camvib.monitoring.sources import is_remote, remote_files
 from camvib.recordings.entries import Entry
-from camvib.recordings.labels import LABELS, SEGMENTS, Row, read_rows, with_segments
+from camvib.recordings.labels import LABELS, SEGMENTS, Row, is_link_out, read_rows, with_segments
+from camvib.recordings.spelling import spelled
 from camvib.records import Declared
 
 SKIPPED_FOLDERS = {"twins", "masks", "__pycache__", "__MACOSX"}
+LITTER = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+_PARTITION = re.compile(r"/(asset|machine|specimen|device|equipment)=([^/]+)/", re.IGNORECASE)
 _TABLES_ABOVE = 3
 _CLOCKS_APART_S = 60.0  # a file from further in the future was written under another clock: it is not waited for
 
@@ -177,6 +181,8 @@ class _Walk:
             try:
                 if item.is_dir():
                     yield from self._enter(item, root, tables)
+                elif item.is_symlink() and is_link_out(Path(item.path), root):
+                    self.listing.notes["links that lead out of the folder, or back up, left out"] += 1
                 elif self._is_recording(item.name):
                     yield self._found(item.path, item.stat(), root, tables)
             except FileNotFoundError:  # gone since the folder was listed; a dangling link
@@ -186,8 +192,8 @@ class _Walk:
         if item.name in SKIPPED_FOLDERS:
             self.listing.notes[f"folders {item.name}/ left out"] += 1
             return
-        if item.is_symlink() and Path(item.path).resolve() in Path(item.path).parent.resolve().parents:
-            self.listing.notes["links back up to a folder above left out"] += 1
+        if item.is_symlink() and is_link_out(Path(item.path), root):
+            self.listing.notes["links that lead out of the folder, or back up, left out"] += 1
             return
         yield from self._folder(Path(item.path), root, tables)
 
@@ -197,7 +203,7 @@ class _Walk:
         if name.lower().endswith(".md") or name.startswith("LICENSE"):
             self.listing.notes["*.md and LICENSE* left out"] += 1
             return False
-        return True
+        return not (name.lower() in LITTER or name.startswith("~$"))
 
     def _absent(self, table: _Table) -> Iterator[FoundFile]:
         """Files that a table names and that are not there: refused with a reason, not passed over."""
@@ -216,9 +222,10 @@ class _Walk:
                 return self._json([self._said(self._entry(row), path, root) for row in rows])
         if tables:
             self.listing.notes[f"files that no {LABELS} names: taken as they are"] += 1
-        if self.pattern is None:
-            return self._json([{}])
-        return self._json([self._said({}, path, root)])
+        plain: dict[str, Any] = {}
+        if "=" in path and (named := _PARTITION.search(path)):
+            plain["asset"] = printable(named[2])
+        return self._json([plain if self.pattern is None else {**plain, **self._said({}, path, root)}])
 
     def _entry(self, row: Row) -> dict[str, Any]:
         values = {name: value for name, value in vars(row).items() if name not in ("file", "line")}
@@ -267,7 +274,10 @@ def _table(folder: Path, *, lenient: bool = False) -> _Table | None:
         if not file.is_file():
             return None
         rows: dict[str, list[Row]] = {}
-        for row in with_segments(folder, read_rows(file, strict=False), [], True, strict=False):
+        listed = with_segments(folder, read_rows(file, strict=False), [], True, strict=False)
+        for row in spelled(folder, listed, []):
+            if is_link_out(folder / row.file, folder):
+                continue
             rows.setdefault(os.path.normpath(row.file).replace(os.sep, "/"), []).append(row)
     except (LabelsError, OSError):
         if lenient:

@@ -64,12 +64,12 @@ def _date(text: str) -> datetime | None:
     """Time in a file's name, in any common spelling; seconds or milliseconds since 1970 too."""
     if not text:
         return None
+    if text.isdigit() and len(text) in (10, 13):
+        return datetime.fromtimestamp(int(text) / (1 if len(text) == 10 else 1000), UTC)
     for form in _DATES:
         try:
             found = datetime.strptime(text, form)
         except ValueError:
             continue
         return found.replace(tzinfo=UTC) if form.endswith("Z") else found
-    if text.isdigit() and len(text) in (10, 13):
-        return datetime.fromtimestamp(int(text) / (1 if len(text) == 10 else 1000), UTC)
     return parse_date(text)

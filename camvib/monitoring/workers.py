@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from camvib.errors import CamvibError, ReadError
+from camvib.readers.opening import in_this_process
 
 _IN_HAND = 2
 _LOOK_S = 0.2
@@ -207,8 +208,9 @@ def _work(pipe: Connection, function: str, limits: Limits, parent: int) -> None:
     _limit_memory(limits.memory_mib)
     try:
         pipe.send("ready")
-        while True:
-            pipe.send(_called(call, pipe.recv()))
+        with in_this_process():  # this is the process apart, with limits of its own
+            while True:
+                pipe.send(_called(call, pipe.recv()))
     except (EOFError, OSError):  # the parent is gone
         return
 

@@ -33,7 +33,7 @@ from camvib.report.finding import Healthy, KnownLine, Material, Overall, profile
 from camvib.report.histories import plant_view
 from camvib.report.sound import clip
 from camvib.report.view import Bin, Newest, PlantView, Row, Trust
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 SINCE = datetime(2026, 11, 16, 6, 0, tzinfo=UTC)
@@ -159,7 +159,7 @@ def recording(kind: str = "", seed: int = 0) -> Recording:
 
 @cache
 def image(kind: str = "", seed: int = 0):
-    return spectrogram(recording(kind, seed), SpectrogramSettings(window_s=LENGTH_S))
+    return spectrogram(recording(kind, seed), ImageSettings(window_s=LENGTH_S))
 
 
 @cache

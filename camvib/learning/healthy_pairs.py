@@ -97,6 +97,12 @@ class HealthyPairs:
             return Baseline.of(np.concatenate(others), max(MIN_RECORDINGS, len(others)))
         return self.pool.draw(self.data.assets[recording], identity, rng)
 
+    def why_alone(self, recording: int) -> str:
+        """Say what a recording that is `alone` lacks."""
+        asset = self.data.assets[recording]
+        count = len(self.pool.others(asset, self.data.ids[recording]))
+        return f"asset {asset} has {count} other healthy recordings, its baseline takes {MIN_RECORDINGS}"
+
     def baselines(self, recordings: Rows, draw: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and spread for recordings, one each, (n, rows)."""
         unique, place = np.unique(recordings, return_inverse=True)

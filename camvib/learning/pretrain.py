@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class Recipe:
 
     rounds: tuple[tuple[Fleets, ChangeTraining], ...] = (
         (Fleets(((800, 101), (800, 102)), ((800, 301),), ((80, 501), (80, 502))), _TWIN),
+        (
+            Fleets(((800, 101), (800, 102), (800, 103), (800, 104)), ((800, 301),), ((80, 501), (80, 502))),
+            replace(_TWIN, epochs=9, learning_rate=3e-3, seed=1),
+        ),
     )
     class_fleets: Fleets = field(default_factory=lambda: Fleets(((800, 101), (800, 102)), ((800, 301),)))
     classes: ChangeTraining = _CLASSES

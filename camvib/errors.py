@@ -22,6 +22,22 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+
+def printable(text: str) -> str:
+    """Write as escapes what harms a terminal, a report or a table: control and direction marks, bytes of no encoding.
+
+    Names of files and channels come from strangers: one with an escape sequence clears the screen of whoever lists it.
+    """
+    if text.isprintable():
+        return text
+    harmful = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in harmful else char
+        for char in text
+    )
+
 
 class CamvibError(Exception):
     """Base of all errors that camvib raises on purpose.
@@ -35,9 +51,10 @@ class CamvibError(Exception):
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
+        message = printable(message)
         super().__init__(message)
         self.message = message
-        self.remedy = remedy
+        self.remedy = printable(remedy)
 
     def __str__(self) -> str:
         return f"{self.message}. {self.remedy}" if self.remedy else self.message

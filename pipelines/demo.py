@@ -1,4 +1,4 @@
-"""The whole path on a simulated fleet: simulate → train → register → diagnose an inbox → report."""
+"""The whole path on a simulated plant: its past → train → register; new machines → baselines → diagnose → report."""
 
 from pathlib import Path
 from typing import Any
@@ -8,25 +8,34 @@ from camvib.pipelines.diagnose import diagnose
 from camvib.pipelines.train import train
 
 from camvib.registry import versions
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
-INBOX_RECORDINGS = 40
+MACHINES, NEW_MACHINES = 40, 20
+RIG = "cantilever"
 
 
-@task(name="simulate")
-def simulate(out: Path, recordings: int, seed: int) -> Path:
-    """Write a labelled folder of simulated recordings."""
-    from camvib.simulation.fleet import write_fleet
+@task(name="simulate plant")
+def simulate_plant(out: Path, machines: int, seed: int) -> Path:
+    """Write the labelled past of a plant."""
+    from camvib.simulation.inbox import write_plant
 
-    return write_fleet(out, recordings, seed, twins=False)
+    return write_plant(out, machines, seed)
 
 
 @task(name="fill inbox")
-def fill_inbox(out: Path, recordings: int, seed: int) -> Path:
-    """Write an inbox of unseen specimens, with some recordings that are not fit to be judged."""
+def fill_inbox(out: Path, machines: int, seed: int) -> Path:
+    """Write recordings of new machines: healthy ones, and an inbox with some that are not fit to be judged."""
     from camvib.simulation.inbox import write_inbox
 
-    return write_inbox(out, recordings, seed)
+    return write_inbox(out, machines, seed)
+
+
+@task(name="learn baselines")
+def learn_baselines(healthy: Path, model: str, store: Path) -> int:
+    """Learn what the new machines look like when healthy."""
+    from camvib.jobs import baseline_paths
+
+    return sum(not one.error for one in baseline_paths([healthy], model, store))
 
 
 @task(name="draw spectrograms")
@@ -34,39 +43,25 @@ def draw_spectrograms(folder: Path, out: Path) -> int:
     """Write a PNG with axes for every recording that can be read."""
     from camvib.jobs import export_spectrograms
 
-    return len(export_spectrograms(folder, out, SpectrogramSettings())[0])
+    return len(export_spectrograms(folder, out, ImageSettings())[0])
 
 
 @flow(name="camvib-demo", log_prints=True)
 def demo(
     out: Path,
-    recordings: int = 800,
+    machines: int = MACHINES,
     seed: int = 0,
-    inbox_recordings: int = INBOX_RECORDINGS,
+    new_machines: int = NEW_MACHINES,
     settings: Path | None = None,
 ) -> dict[str, Any]:
-    """Train on one fleet and diagnose another, of specimens that the training never saw."""
-    fleet = simulate(out / "fleet", recordings, seed)
-    inbox = fill_inbox(out / "inbox", inbox_recordings, seed + 1)
-    draw_spectrograms(inbox, out / "spectrograms")
-    trained = train(fleet, out / "run", settings, options={"rig": "cantilever"})
-    report = out / "report.html"
+    """Train on a plant's past and diagnose new machines, which the training never saw."""
+    plant = simulate_plant(out / "plant", machines, seed)
+    new = fill_inbox(out / "new", new_machines, seed + 1)
+    trained = train(plant, out / "run", settings, rig=RIG)
     # This demo's own version: another model may be the champion here.
-    found = diagnose(inbox, f"models:/{versions.NAME}/{trained['version']}", report, out / "store.db")
-    return {"training": trained, "diagnosis": found, "report": str(report)}
-
-
-def run_demo(out: Path, recordings: int = 800, seed: int = 0, **options: Any) -> dict[str, Any]:
-    """Run the flow with Prefect's embedded API and print what a person wants to know."""
-    summary: dict[str, Any] = demo(out, recordings, seed, **options)
-    trained, found = summary["training"], summary["diagnosis"]
-    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in found["verdicts"].items())
-    print(
-        f"\naccuracy {trained['accuracy']:.3f}, macro-F1 {trained['macro_f1']:.3f} on {trained['test_recordings']} "
-        f"recordings of {len(trained['test_groups'])} specimens that the training never saw\n"
-        f"model    {versions.NAME} version {trained['version']} ({trained['alias']})\n"
-        f"inbox    {found['recordings']} recordings, {found['new']} new: {verdicts}\n"
-        f"images   {out / 'spectrograms'}\n"
-        f"report   {summary['report']}"
-    )
-    return summary
+    model, store = f"models:/{versions.NAME}/{trained['version']}", out / "store.db"
+    baselines = learn_baselines(new / "healthy", model, store)
+    report = out / "report.html"
+    found = diagnose(new / "inbox", model, report, store)
+    return {"training": trained, "baselines": baselines, "diagnosis": found, "inbox": str(new / "inbox"),
+            "store": str(store), "report": str(report)}  # fmt: skip

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from camvib.images.difference import mean_3x3
-from camvib.images.spectrogram import SpectrogramLayer
+from camvib.images.layer import ImageLayer
 
 PLACES = 8  # of a tone, to the row
 LEVEL_DB = (6.0, 30.0)  # of a line over the row that it stands in
@@ -60,7 +60,7 @@ class ToneRows:
     centre_hz: NDArray[np.float64]
 
     @classmethod
-    def of(cls, layer: SpectrogramLayer) -> ToneRows:
+    def of(cls, layer: ImageLayer) -> ToneRows:
         """Measure them on tones that go through the layer."""
         edges = layer.axes.frequency_hz
         rows = len(edges) - 1
@@ -123,7 +123,8 @@ def change_lines(pair: Pair, tones: ToneRows, rng: np.random.Generator, kind: st
         after = before
     noise = speckle((rows, columns), rng) if noisy else np.ones((1, 1), np.float32)
     ripple = np.zeros((1, 1), np.float32) if noisy else _ripple((rows, columns), rng)
-    return _put_in(pair, healthy, before * noise, after * noise, usual.mean(axis=1), ripple, day_db)
+    gone, there = (np.asarray(power * noise, np.float32) for power in (before, after))
+    return _put_in(pair, healthy, gone, there, usual.mean(axis=1).astype(np.float32), ripple, day_db)
 
 
 def _draw_lines(tones: ToneRows, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camvib.images.spectrogram import SpectrogramLayer
+from camvib.images.layer import ImageLayer
 
 GRIDS_HZ = (50.0, 60.0)
 HARMONICS = 8
 POWER = (0.01, 4.0)  # of the hum, relative to the signal's
 
 
-def line_rows(layer: SpectrogramLayer) -> NDArray[np.float32]:
+def line_rows(layer: ImageLayer) -> NDArray[np.float32]:
     """Power in each row of an image that a mains line of mean square 1 gives.
 
     Returns

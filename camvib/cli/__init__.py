@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from camvib import __version__
+from camvib.cli.batch import backfill, deploy, diagnose, schedule
 from camvib.cli.data import data_app
 from camvib.cli.evaluate import evaluate_app
+from camvib.cli.ledger import case_app, store_app
 from camvib.cli.options import (
     DEFAULT_MODEL,
     ChannelOption,
@@ -28,7 +30,6 @@ from camvib.cli.options import (
 
 if TYPE_CHECKING:
     from camvib.monitoring.baselines import Learned
-    from camvib.monitoring.batch import Batch
 
 app = typer.Typer(
     name="camvib",
@@ -40,6 +41,10 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(store_app, name="store")
+app.add_typer(case_app, name="case")
+for command in (diagnose, backfill, schedule, deploy):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -54,14 +59,17 @@ def _main(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("camvib-demo"),
-    recordings: Annotated[int, typer.Option(min=50, help="Simulated recordings to train on.")] = 800,
+    machines: Annotated[int, typer.Option(min=6, help="Simulated beams to train on, 15 recordings each.")] = 40,
     seed: int = 0,
+    settings: ConfigOption = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """The whole path on a simulated fleet: simulate, train, register, diagnose, report."""
-    with clear_errors():
-        from camvib.pipelines.demo import run_demo
+    """The whole path on a simulated plant: train, register, learn baselines, diagnose new machines, report."""
+    with clear_errors(json_file):
+        from camvib.cli.demo import run_demo
 
-        run_demo(out.resolve(), recordings=recordings, seed=seed)
+        summary = run_demo(out.resolve(), machines, seed, settings)
+        write_json(summary, json_file)
 
 
 @app.command()
@@ -94,8 +102,9 @@ def train(
     healthy: Annotated[str | None, typer.Option(help="Label of the healthy condition.")] = None,
     head: Annotated[str | None, typer.Option(help="naive, conv1x1, softmax, or sigmoid for joint faults.")] = None,
     network: Annotated[
-        str | None, typer.Option(help="gap_cnn, change_cnn (asks for baselines), or cnn_fc to compare with.")
+        str | None, typer.Option(help="auto (compare what fits), or keep to one: change_cnn, gap_cnn, row_linear, …")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time for comparing networks.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     window_s: Annotated[float | None, typer.Option("--window", help="Window length in s.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
@@ -108,14 +117,15 @@ def train(
     """Train on a labelled folder; the accuracy printed is that of groups it never saw."""
     with clear_errors(json_file):
         from camvib.jobs import train_tracked
+        from camvib.records import Declared
         from camvib.settings import Settings
 
         chosen = Settings.load(
             settings,
-            training={"epochs": epochs, "seed": seed},
-            model={"head": head, "name": network},
+            training={"epochs": epochs, "seed": seed, "minutes": minutes},
+            model={"head": head},
             twin={"epochs": epochs},
-            spectrogram={"window_s": window_s},
+            image={"window_s": window_s},
             diagnosis={"healthy": healthy},
         )
         summary = train_tracked(
@@ -123,79 +133,39 @@ def train(
             out,
             chosen,
             track=tracking,
-            channel=channel,
-            unit=unit,
-            sampling_rate_hz=sampling_rate,
-            resample_hz=resample,
-            group_column=group,
-            extra_columns=extra_columns,
+            declared=Declared(channel, unit, sampling_rate, resample, group, extra_columns),
+            network=None if network == "auto" else network,
             rig=rig,
             progress=not quiet,
         )
         write_json(summary, json_file)
-        typer.echo(
-            f"accuracy {summary['accuracy']:.3f}, macro-F1 {summary['macro_f1']:.3f} on "
-            f"{summary['test_recordings']} recordings of {len(summary['test_groups'])} unseen groups\n"
-            f"model {summary['model']}",
-            err=str(json_file) == "-",
+        _print_training(summary, out, to_stderr=str(json_file) == "-")
+
+
+def _print_training(summary: dict[str, Any], out: Path, *, to_stderr: bool) -> None:
+    compared = len(summary["compared"])
+    choice = f"the best of {compared} compared" if compared > 1 else "not compared with others"
+    if summary["voting"] > 1:
+        choice = f"{summary['voting']} of {compared} compared vote, which chance cannot tell apart"
+    best = max(summary["trivial"], key=summary["trivial"].__getitem__, default=None)
+    beside = f"; without a network {best.replace('_', ' ')} has {summary['trivial'][best]:.3f}" if best else ""
+    groups = f" of {len(summary['test_groups'])} unseen groups" if summary["test_groups"] else ""
+    typer.echo(
+        f"{summary['network']} on {summary['image']} ({choice})\n"
+        f"accuracy {summary['accuracy']:.3f}, macro-F1 {summary['macro_f1']:.3f} on "
+        f"{summary['test_recordings']} recordings{groups} ({summary['measured_on']}){beside}\n"
+        f"model {summary['model']}",
+        err=to_stderr,
+    )
+    if not summary["learned"]:
+        typer.secho(
+            "camvib: no better than a classifier without a network: the model is kept, and not released as champion\n"
+            "  → Add machines or sessions of each label, check the channel, or look at the signal yourself",
+            fg="yellow",
+            err=True,
         )
-        if summary["left_out"]:
-            typer.secho(f"{summary['left_out']} recordings left out; why: {out / 'data.json'}", fg="yellow", err=True)
-
-
-@app.command()
-def diagnose(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
-    model: ModelOption = DEFAULT_MODEL,
-    store: StoreOption = None,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
-    channel: ChannelOption = None,
-    unit: UnitOption = None,
-    sampling_rate: RateOption = None,
-    resample: ResampleOption = False,
-    asset: Annotated[str, typer.Option(help="Asset of recordings that name none.")] = "",
-    json_file: JsonOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Diagnose recordings: verdict, probabilities, and where the evidence is."""
-    with clear_errors(json_file):
-        from camvib.jobs import diagnose_paths
-        from camvib.records import as_json
-
-        batch = diagnose_paths(
-            paths,
-            model,
-            store,
-            report=report,
-            channel=channel,
-            unit=unit,
-            sampling_rate_hz=sampling_rate,
-            allow_resample=resample,
-            asset=asset,
-            progress=not quiet,
-        )
-        write_json([as_json(diagnosis) for diagnosis in batch.diagnoses], json_file)
-        if str(json_file) != "-":
-            _print_diagnoses(batch)
-        if report:
-            typer.echo(f"report {report}", err=str(json_file) == "-")
-
-
-def _print_diagnoses(batch: Batch, most: int = 40) -> None:
-    for diagnosis in batch.diagnoses[:most]:
-        label = diagnosis.label if diagnosis.verdict in ("fault", "unknown") else ""
-        chance = diagnosis.probabilities.get(diagnosis.label)
-        number = f"{chance:.2f}" if chance is not None else ""
-        where = f"{diagnosis.reason}. {diagnosis.remedy}" if diagnosis.verdict == "refused" else ""
-        if diagnosis.regions and diagnosis.verdict == "fault":
-            top = diagnosis.regions[0]
-            where = f"{top.start_s:.2f}–{top.end_s:.2f} s, {top.low_hz:.0f}–{top.high_hz:.0f} Hz {top.name}"
-        name = Path(diagnosis.recording).name
-        typer.echo(f"{diagnosis.verdict:8} {label:14} {number:5} {diagnosis.asset:12} {name}  {where}")
-    if len(batch.diagnoses) > most:
-        typer.echo(f"… and {len(batch.diagnoses) - most} more")
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(batch.counts.items()))
-    typer.echo(f"{counts or 'nothing found'}; {batch.new} new")
+    if summary["left_out"]:
+        typer.secho(f"{summary['left_out']} recordings left out; why: {out / 'data.json'}", fg="yellow", err=True)
 
 
 @app.command()
@@ -293,7 +263,7 @@ def spectrogram(
         written, failed = export_spectrograms(
             path,
             out,
-            Settings.load(settings).spectrogram,
+            Settings.load(settings).image,
             channel=channel,
             unit=unit,
             sampling_rate_hz=sampling_rate,
@@ -304,21 +274,6 @@ def spectrogram(
         typer.echo(f"{len(written)} images: {out}")
         if failed:
             raise typer.Exit(2)
-
-
-@app.command()
-def schedule(
-    inbox: Annotated[Path, typer.Option(help="Folder that recordings arrive in.")],
-    cron: Annotated[str, typer.Option(help="When to run, e.g. '0 * * * *'.")] = "0 * * * *",
-    every: Annotated[float | None, typer.Option(help="Run every so many seconds instead.")] = None,
-    model: ModelOption = DEFAULT_MODEL,
-    report: Annotated[Path | None, typer.Option(help="HTML report to renew with each run.")] = None,
-) -> None:
-    """Diagnose an inbox on a schedule with the registry's champion, until Ctrl-C."""
-    with clear_errors():
-        from camvib.pipelines.schedule import schedule as serve
-
-        serve(cron, inbox.resolve(), model, report=report.resolve() if report else None, every_s=every)
 
 
 @app.command()
@@ -335,6 +290,22 @@ def read(
         write_json(found, json_file)
         if json_file is None:
             typer.echo(json.dumps(found, indent=2))
+
+
+@app.command()
+def labels(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.")],
+    out: Annotated[Path | None, typer.Option(help="CSV to write; default labels.draft.csv in the folder.")] = None,
+    pattern: Annotated[str | None, typer.Option(help="How paths are built: '{group}/{label}_{speed}'.")] = None,
+) -> None:
+    """Draft a labels.csv from class folders, file names or another table; a person looks through it."""
+    with clear_errors():
+        from camvib.recordings.draft import write_draft
+
+        target, draft = write_draft(folder, out, pattern=pattern)
+        for note in draft.notes:
+            typer.secho(note, fg="yellow", err=True)
+        typer.echo(f"{len(draft.rows)} rows in {target}; look through it, and name it labels.csv")
 
 
 def main() -> None:

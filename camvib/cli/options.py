@@ -22,7 +22,10 @@ RateOption = Annotated[float | None, typer.Option("--sampling-rate", help="Sampl
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 ConfigOption = Annotated[Path | None, typer.Option("--settings", help="TOML file, see docs/reference/settings.md.")]
 StoreOption = Annotated[
-    Path | None, typer.Option(help="SQLite file of diagnoses and baselines; default in CAMVIB_HOME.")
+    str | None,
+    typer.Option(
+        envvar="CAMVIB_STORE", help="SQLite file, or postgresql://user@host/database; default store.db in CAMVIB_HOME."
+    ),
 ]
 ResampleOption = Annotated[bool, typer.Option(help="Resample to the model's rate instead of refusing.")]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Run folder, model folder or MLflow model URI.")]

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.images.axes import Axes
-from camvib.model.diagnoser import Prediction
-from camvib.model.model import Model
+from camvib.model.model import Model, Prediction
 from camvib.recordings.long_signals import extremes, power_density
 from camvib.records import ActivationMap, ChangeMap, Evidence, Recording, Spectrogram
 
@@ -29,17 +28,17 @@ def columns_to_fold(columns: int) -> int:
 
 
 def evidence_of(
-    recording: Recording, model: Model, predicted: Prediction, activation: ActivationMap, axes: Axes
+    recording: Recording, model: Model, predicted: Prediction, activation: ActivationMap, axes: Axes, speed: float = 1.0
 ) -> Evidence:
     """Image, map, waveform and spectrum of a recording, no finer than people can see."""
-    image = np.concatenate(list(predicted.spectrogram_db), axis=-1)
-    centres = model.diagnoser.spectrogram.axes.centres()
+    image = np.concatenate(list(predicted.image_db), axis=-1)
+    centres = model.map_axes(predicted.image_db, speed).centres()
     edges_s = np.linspace(axes.time_s[0], axes.time_s[-1], image.shape[-1] + 1)
     seconds = (edges_s[1:] + edges_s[:-1]) / 2
     change = None if predicted.change is None else np.concatenate(list(predicted.change), axis=-1)
     samples = recording.samples
     low, high = extremes(samples, min(WAVEFORM_POINTS, len(samples)))
-    segment = min(len(samples), model.diagnoser.spectrogram.n_fft * 2)
+    segment = min(len(samples), model.diagnoser.image.n_fft * 2)
     hz, density = power_density(samples, recording.sampling_rate_hz, segment)
     bins = np.linspace(0, len(hz), min(SPECTRUM_POINTS, len(hz)) + 1).astype(int)[:-1]
     return Evidence(

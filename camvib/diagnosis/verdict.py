@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,21 @@ from camvib.diagnosis.names import name_region
 from camvib.diagnosis.regions import regions
 from camvib.images.axes import Axes
 from camvib.images.baseline import MIN_RECORDINGS, Baseline
-from camvib.model.diagnoser import Prediction
-from camvib.model.model import Model
+from camvib.model.model import Model, Prediction
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
 from camvib.records import ActivationMap, Diagnosis, Evidence, Finding, Recording, Region
 
+WINDOWS_TOGETHER = 64
 BASELINE_COMMAND = "camvib baseline HEALTHY_RECORDINGS --model MODEL"
+
+
+class Checked(NamedTuple):
+    """A recording that is at the model's rate and was checked, and its asset's baseline if there is one."""
+
+    recording: Recording
+    findings: tuple[Finding, ...]
+    baseline: Baseline | None = None
 
 
 def judge(
@@ -40,20 +49,44 @@ def judge(
     """
     if allow_resample and recording.sampling_rate_hz != model.spec.sampling_rate_hz:
         recording = resample(recording, model.spec.sampling_rate_hz)
-    findings = check(recording, model.spec)
-    draft = _draft(recording, model, findings)
-    severe = [finding for finding in findings if finding.refuse]
+    checked = Checked(recording, check(recording, model.spec), baseline)
+    return judge_checked([checked], model, baseline_command=baseline_command)[0]
+
+
+def judge_checked(
+    checked: Sequence[Checked], model: Model, *, baseline_command: str = BASELINE_COMMAND
+) -> list[tuple[Diagnosis, Evidence | None]]:
+    """Give the verdicts on recordings that go through the network together; see `judge`."""
+    drafts = [_refusal(one, model, baseline_command) for one in checked]
+    fit = [one for one, draft in zip(checked, drafts, strict=True) if not draft.reason]
+    predicted = iter(_predict_together(fit, model))
+    return [
+        (draft, None) if draft.reason else _conclude(draft, one.recording, model, next(predicted))
+        for one, draft in zip(checked, drafts, strict=True)
+    ]
+
+
+def _refusal(checked: Checked, model: Model, baseline_command: str) -> Diagnosis:
+    """What is known of a recording before it is judged; with a reason where it cannot be."""
+    draft = _draft(checked.recording, model, checked.findings)
+    severe = [finding for finding in checked.findings if finding.refuse]
     if severe:
-        return replace(draft, verdict="refused", reason=severe[0].message, remedy=severe[0].remedy), None
-    if model.needs_baseline and baseline is None:
-        return _without_baseline(draft, baseline_command), None
-    predicted = _predict(recording, model, baseline)
+        return replace(draft, reason=severe[0].message, remedy=severe[0].remedy)
+    if model.needs_baseline and checked.baseline is None:
+        return _without_baseline(draft, baseline_command)
+    return draft
+
+
+def _conclude(
+    draft: Diagnosis, recording: Recording, model: Model, predicted: Prediction
+) -> tuple[Diagnosis, Evidence]:
     logits = predicted.logits.mean(axis=0, dtype=np.float64)
     chances = model.probabilities(logits)
     label = predicted_label(logits, model.classes, model.is_multilabel)
     shown, reference = model.what_to_show(label, logits)
     maps = np.concatenate(list(predicted.maps), axis=-1)
-    axes = _axes(recording, model, maps)
+    speed = model.relative_speed(recording.shaft_hz)
+    axes = _axes(recording, model, maps, speed)
     _check(predicted, model)
     # In calibrated logits, so that the picture adds up to the log odds of the probabilities beside it.
     scale = 1 / model.calibration.temperature
@@ -71,7 +104,7 @@ def judge(
         regions=_named_regions(activation, axes, model),
         reference=reference,
     )
-    return diagnosis, evidence_of(recording, model, predicted, activation, axes)
+    return diagnosis, evidence_of(recording, model, predicted, activation, axes, speed)
 
 
 def _without_baseline(draft: Diagnosis, command: str) -> Diagnosis:
@@ -103,30 +136,86 @@ def _draft(recording: Recording, model: Model, findings: tuple[Finding, ...]) ->
     )
 
 
-def _predict(recording: Recording, model: Model, baseline: Baseline | None) -> Prediction:
-    n = model.diagnoser.spectrogram.n
+def _predict_together(checked: Sequence[Checked], model: Model) -> Iterator[Prediction]:
+    """Predictions of recordings in their order; the windows of short ones go through the network as one batch."""
+    n = model.n
+    together: list[Checked] = []
+    for one in checked:
+        windows = len(one.recording.samples) // n
+        if together and windows + sum(len(other.recording.samples) // n for other in together) > WINDOWS_TOGETHER:
+            yield from _predict_batch(together, model)
+            together = []
+        if windows > WINDOWS_TOGETHER:
+            yield _predict_long(one.recording, model, one.baseline)
+        else:
+            together.append(one)
+    if together:
+        yield from _predict_batch(together, model)
+
+
+def _predict_batch(checked: Sequence[Checked], model: Model) -> Iterator[Prediction]:
+    n = model.n
+    counts = [len(one.recording.samples) // n for one in checked]
+    windows = [
+        np.asarray(one.recording.samples[: count * n], np.float32).reshape(-1, n)
+        for one, count in zip(checked, counts, strict=True)
+    ]
+    speeds = [model.relative_speed(one.recording.shaft_hz) for one in checked]
+    predicted = model.predict(
+        np.concatenate(windows),
+        _each(checked, counts) if model.needs_baseline else None,
+        speed=np.repeat(speeds, counts),
+    )
+    first = 0
+    for count in counts:
+        rows = slice(first, first + count)
+        first += count
+        part: list[Any] = [None if value is None else value[rows] for value in predicted]
+        yield _folded(Prediction(*part), columns_to_fold(count * model.settings.image.columns))
+
+
+def _each(checked: Sequence[Checked], counts: Sequence[int]) -> Baseline:
+    """The baselines of recordings, repeated for their windows."""
+    baselines = [one.baseline for one in checked if one.baseline is not None]
+    mean_db, spread_db = (
+        np.repeat(np.stack([getattr(baseline, name) for baseline in baselines]), counts, axis=0)
+        for name in ("mean_db", "spread_db")
+    )
+    return Baseline(mean_db, spread_db, min(baseline.recordings for baseline in baselines))
+
+
+def _folded(part: Prediction, fold: int) -> Prediction:
+    """Pictures no wider than people can see."""
+    if fold == 1:
+        return part
+    change = None if part.change is None else mean_of_columns(part.change, fold)
+    return part._replace(image_db=mean_of_columns(part.image_db, fold), change=change)
+
+
+def _predict_long(recording: Recording, model: Model, baseline: Baseline | None) -> Prediction:
+    n = model.n
     count = len(recording.samples) // n
-    fold = columns_to_fold(count * model.settings.spectrogram.columns)
+    fold = columns_to_fold(count * model.settings.image.columns)
+    speed = model.relative_speed(recording.shaft_hz)
     parts = []
-    for first in range(0, count, 64):  # bounded memory, however long the recording
-        block = np.asarray(recording.samples[first * n : min(first + 64, count) * n], np.float32)
-        part = model.predict(block.reshape(-1, n), baseline)
-        change = None if part.change is None else mean_of_columns(part.change, fold)
-        parts.append(part._replace(spectrogram_db=mean_of_columns(part.spectrogram_db, fold), change=change))
+    for first in range(0, count, WINDOWS_TOGETHER):  # bounded memory, however long the recording
+        last = min(first + WINDOWS_TOGETHER, count)
+        block = np.asarray(recording.samples[first * n : last * n], np.float32)
+        parts.append(_folded(model.predict(block.reshape(-1, n), baseline, speed=speed), fold))
     return Prediction.join(parts)
 
 
-def _axes(recording: Recording, model: Model, maps: np.ndarray) -> Axes:
+def _axes(recording: Recording, model: Model, maps: np.ndarray, speed: float) -> Axes:
     """Edges of the tiled maps' cells, within the file."""
-    n_windows = len(recording.samples) // model.diagnoser.spectrogram.n
-    pooled = model.diagnoser.spectrogram.axes.pooled(maps.shape[-2], 1)
+    n_windows = len(recording.samples) // model.n
+    pooled = model.map_axes(maps, speed)
     seconds = np.linspace(0, n_windows * model.window_s, maps.shape[-1] + 1)
     return Axes(pooled.frequency_hz, recording.start_s + seconds)
 
 
 def _check(predicted: Prediction, model: Model) -> None:
     """Hold every deployed network to its identity: the mean of each map plus the head's bias is the logit."""
-    bias = model.diagnoser.network.bias
+    bias = model.diagnoser.bias
     if bias is None:
         return
     sums = predicted.maps.mean(axis=(0, 2, 3), dtype=np.float64) + bias.detach().numpy()

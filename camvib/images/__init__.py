@@ -1,4 +1,5 @@
-"""Waveform → image: spectrogram, envelope, their axes, the healthy baseline, the difference of two.
+"""Waveform → the image that a network sees, with axes in hertz and seconds.
 
-Imports records, settings and errors.
+An image is one file here, with a class ``LAYER`` that keeps `camvib.images.layer.ImageLayer`; `ImageSettings.kind` is
+its name. Imports readers' records and settings, and nothing above.
 """

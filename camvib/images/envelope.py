@@ -1,137 +1,140 @@
-"""Windows of real recordings as images: the spectrogram of the signal, or of its envelopes in carrier bands.
+"""Waveform → spectrograms of its envelopes in carrier bands: for bearings and whatever else strikes.
 
-The envelope image is for bearings: impacts ring a resonance whose place says nothing about the fault, while the
-rate at which they repeat does. Each carrier band gives one layer; the network sees the largest of them.
+Impacts ring a resonance whose place says nothing about the fault, while the rate at which they repeat does. Each
+carrier band gives one layer. Bands are cut out by complex filters, which are convolutions: the same in training, in
+serving and in an exported file.
+
+References
+----------
+.. [1] R. B. Randall, J. Antoni. Rolling element bearing diagnostics: a tutorial. Mechanical Systems and Signal
+Processing
+   25(2), 2011, section 5 (squared envelope spectrum).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
-from scipy import ndimage
-from scipy.signal import butter, hilbert, resample_poly, sosfiltfilt
+from scipy.signal import firwin, kaiserord
+from torch import Tensor
+from torch.nn import functional
 
-from camvib.errors import SignalError
-from camvib.images.axes import Axes
+from camvib.errors import SettingsError
+from camvib.images.axes import USABLE_SHARE, Axes
+from camvib.images.layer import ImageLayer
 from camvib.images.spectrogram import SpectrogramLayer
-from camvib.records import Recording
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
-ENVELOPE_TOP_HZ = 500.0  # three to four strikes of the fastest usual bearing fault at shaft speeds around 30 Hz
+TOP_HZ = 500.0  # three to four strikes of the fastest usual bearing fault at shaft speeds around 30 Hz
+LOW_HZ = 5.0
 LEAST_CARRIER_HZ = 500.0
 MOST_CARRIER_HZ = 6000.0
-MOST_ENVELOPE_S = 60.0  # of a longer recording the rest is not looked at
-
-
-class ImageRecipe(BaseModel):
-    """How a window becomes an image.
-
-    `window_s` None takes nine tenths of the shortest recording, at most 4 s, and `fft_s` None a share of the window.
-    `envelope` takes the envelope in carrier bands first; with `shaft_axis` its frequencies are brought to one shaft
-    speed where the set names it. `whiten` removes each column's running median over that many rows, so that lines
-    remain and slopes do not; 0 leaves the image as it is.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    window_s: float | None = None
-    overlap: float = 0.5
-    rows: int = 128
-    columns: int = 16
-    fft_s: float | None = None
-    fft_share: float = 0.25
-    low_hz: float | None = None
-    envelope: bool = False
-    shaft_axis: bool = True
-    whiten: int = 0
-
-
-class Images(NamedTuple):
-    """Images of windows.
-
-    Attributes
-    ----------
-    values_db : ndarray, shape (windows, layers, rows, columns)
-        One layer, or one a carrier band.
-    start_s : ndarray, shape (windows,)
-        Within the recording.
-    axes : Axes
-        Edges of the cells; for envelopes the frequency is that of the envelope.
-    """
-
-    values_db: NDArray[np.float32]
-    start_s: NDArray[np.floating]
-    axes: Axes
-
-
-def images(recording: Recording, recipe: ImageRecipe, window_s: float, most: int, speed: float = 1.0) -> Images:
-    """Cut a recording into at most `most` windows, evenly spread, and make their images.
-
-    Parameters
-    ----------
-    recording : Recording
-    recipe : ImageRecipe
-    window_s : float
-    most : int
-    speed : float
-        Shaft speed relative to the reference speed that the frequency axis is written for: lines that go with the
-        shaft then stand in the same row at every speed.
-    """
-    rate, layers = _waveforms(recording, recipe)
-    layer = _layer(recipe, window_s, rate / speed)
-    last = layers.shape[1] - layer.n
-    if last < 0:
-        raise SignalError(
-            f"{recording.source}: {recording.duration_s:g} s at {speed:.3g} of the reference speed does not fill a "
-            f"window of {window_s:g} s",
-            "Record longer",
-        )
-    count = max(1, min(most, 1 + int(last / max(1.0, (1 - recipe.overlap) * layer.n))))
-    starts = np.linspace(0, last, count).round().astype(int) if count > 1 else np.zeros(1, int)
-    cut = np.stack([layers[:, start : start + layer.n] for start in starts]).reshape(-1, layer.n)
-    with torch.inference_mode():
-        values = np.concatenate([layer(part).numpy() for part in torch.from_numpy(cut).split(64)])
-    values = values.reshape(len(starts), layers.shape[0], *values.shape[1:])
-    if recipe.whiten:
-        values = values - ndimage.median_filter(values, size=(1, 1, recipe.whiten, 1))
-    return Images(values.astype(np.float32), starts / rate, layer.axes)
+_USABLE_CARRIER_SHARE = 0.46
+_STOP_DB = 50.0
 
 
 def carrier_bands(sampling_rate_hz: float) -> list[tuple[float, float]]:
-    """Overlapping bands of 1 kHz, or of an eighth of the usable range where that is less."""
-    top = min(MOST_CARRIER_HZ, 0.46 * sampling_rate_hz)
+    """Overlapping bands of 1 kHz, or of a quarter of the usable range where that is less."""
+    top = min(MOST_CARRIER_HZ, _USABLE_CARRIER_SHARE * sampling_rate_hz)
     low = min(LEAST_CARRIER_HZ, top / 8)
     width = min(1000.0, (top - low) / 4)
     return [(start, start + width) for start in np.arange(low, top - width + 1e-6, width / 2)]
 
 
-def _waveforms(recording: Recording, recipe: ImageRecipe) -> tuple[float, NDArray[np.float32]]:
-    rate = recording.sampling_rate_hz
-    if not recipe.envelope:
-        return rate, np.asarray(recording.samples, np.float32)[None]
-    samples = np.asarray(recording.samples[: round(MOST_ENVELOPE_S * rate)], np.float64)
-    coarse = max(1, int(rate / (2.5 * MOST_CARRIER_HZ)))  # no carrier band reaches higher
-    samples, rate = resample_poly(samples, 1, coarse), rate / coarse
-    step = max(1, int(rate / (2.4 * ENVELOPE_TOP_HZ)))
-    found = []
-    for band in carrier_bands(rate):
-        filtered = sosfiltfilt(butter(4, band, "bandpass", fs=rate, output="sos"), samples)
-        squared = np.abs(hilbert(filtered)) ** 2
-        found.append(resample_poly(squared / squared.mean(), 1, step))
-    return rate / step, np.stack(found).astype(np.float32)
+class EnvelopeLayer(ImageLayer):
+    """Squared envelopes in `carrier_bands` → one spectrogram each, on a linear axis unless told otherwise.
+
+    Parameters
+    ----------
+    settings : ImageSettings
+        `window_s` must be set. `low_hz` 0 is 5 Hz, `high_hz` None 500 Hz or what the rate allows.
+    sampling_rate_hz : float
+
+    Raises
+    ------
+    SettingsError
+        The rate is too low for an envelope.
+    """
+
+    quantity = "envelope"
+    carriers: Tensor
+    smoother: Tensor
+
+    def __init__(self, settings: ImageSettings, sampling_rate_hz: float) -> None:
+        super().__init__()
+        if settings.window_s is None:
+            raise SettingsError("image.window_s is not set", "Training sets it; set it for a single drawing")
+        self.settings, self.sampling_rate_hz = settings, sampling_rate_hz
+        self.n = round(settings.window_s * sampling_rate_hz)
+        self.bands = carrier_bands(sampling_rate_hz)
+        width = self.bands[0][1] - self.bands[0][0]
+        top = min(settings.high_hz or TOP_HZ, width / 2)
+        step = max(1, int(sampling_rate_hz / (2.4 * top)))
+        # In two steps: to a rate that still holds the band's squared magnitude, then to the envelope's own.
+        self.first = max(
+            d for d in range(1, step + 1) if step % d == 0 and (d == 1 or sampling_rate_hz / d > 2.5 * width)
+        )
+        self.second = step // self.first
+        self.register_buffer("carriers", torch.from_numpy(_carriers(self.bands, sampling_rate_hz)), persistent=False)
+        smoother = _low_pass(1.1 * top, 0.2 * top, sampling_rate_hz / self.first)
+        self.register_buffer("smoother", torch.from_numpy(smoother.astype(np.float32)), persistent=False)
+        rate, length = sampling_rate_hz / step, self.n // step
+        if length < 16:
+            raise SettingsError(
+                f"a window of {settings.window_s:g} s at {sampling_rate_hz:g} Hz has {length} samples of an envelope",
+                "Use the spectrogram, or record longer",
+            )
+        inner = settings.model_copy(
+            update={
+                "kind": "spectrogram",
+                "window_s": length / rate,
+                "fft_s": min(settings.fft_s, length / rate) if settings.fft_s else None,
+                "frequency_axis": settings.frequency_axis if settings.frequency_axis == "geometric" else "linear",
+                "low_hz": settings.low_hz or LOW_HZ,
+                "high_hz": min(top, USABLE_SHARE * rate),
+            }
+        )
+        self.spectrogram = SpectrogramLayer(inner, rate)
+        self.n_fft = self.spectrogram.n_fft * step
+        time_s = np.linspace(0, self.n / sampling_rate_hz, settings.columns + 1)
+        self.axes = Axes(self.spectrogram.axes.frequency_hz, time_s)
+
+    def layers_db(self, waveform: Tensor, speed: Tensor | None = None) -> Tensor:
+        """Turn waveforms, (batch, n), into layers, (batch, bands, rows, columns): the envelopes' level is taken out."""
+        waveform = waveform - waveform.mean(dim=1, keepdim=True)
+        waveform = waveform / waveform.square().mean(dim=1, keepdim=True).clamp_min(1e-30).sqrt()
+        parts = functional.conv1d(
+            waveform[:, None], self.carriers, stride=self.first, padding=self.carriers.shape[-1] // 2
+        )
+        bands = len(self.bands)
+        squared = parts[:, :bands].square() + parts[:, bands:].square()
+        smooth = functional.conv1d(
+            squared.flatten(0, 1)[:, None], self.smoother[None, None], stride=self.second,
+            padding=len(self.smoother) // 2,
+        )[:, 0, : self.spectrogram.n]  # fmt: skip
+        smooth = smooth / smooth.mean(dim=1, keepdim=True).clamp_min(1e-30)
+        if speed is not None:
+            speed = speed.repeat_interleave(bands)
+        return self.spectrogram.layers_db(smooth, speed).unflatten(0, (waveform.shape[0], bands))[:, :, 0]
 
 
-def _layer(recipe: ImageRecipe, window_s: float, rate: float) -> SpectrogramLayer:
-    fft_s = min(recipe.fft_s or recipe.fft_share * window_s, window_s)
-    settings = SpectrogramSettings(window_s=window_s, rows=recipe.rows, columns=recipe.columns, fft_s=fft_s)
-    if recipe.envelope:
-        top = min(ENVELOPE_TOP_HZ, 0.45 * rate)
-        edges = np.linspace(recipe.low_hz or 5.0, top, recipe.rows + 1)
-    else:
-        # A pure logarithm from two cycles a frame: machines' low lines get as many rows an octave as their noise.
-        edges = np.geomspace(recipe.low_hz or 2 / fft_s, 0.45 * rate, recipe.rows + 1)
-    return SpectrogramLayer(settings, rate, edges)
+LAYER = EnvelopeLayer
+
+
+def _carriers(bands: list[tuple[float, float]], sampling_rate_hz: float) -> NDArray[np.float32]:
+    """Real, then imaginary parts of one complex band pass a band, shape (2 × bands, 1, taps)."""
+    width = bands[0][1] - bands[0][0]
+    low = _low_pass(width / 2, width / 4, sampling_rate_hz)
+    turn = np.arange(len(low)) - len(low) // 2
+    kernels = [low * np.exp(2j * np.pi * (a + b) / 2 / sampling_rate_hz * turn) for a, b in bands]
+    return np.concatenate([np.real(kernels), np.imag(kernels)]).astype(np.float32)[:, None]
+
+
+def _low_pass(cut_hz: float, transition_hz: float, sampling_rate_hz: float) -> NDArray[np.float64]:
+    """Symmetric filter of an odd number of taps; nothing to filter where the cut lies above half the rate."""
+    if cut_hz + transition_hz >= sampling_rate_hz / 2:
+        return np.ones(1)
+    taps, beta = kaiserord(_STOP_DB, transition_hz / (sampling_rate_hz / 2))
+    filter_: NDArray[np.float64] = firwin(taps | 1, cut_hz, window=("kaiser", beta), fs=sampling_rate_hz)
+    return filter_

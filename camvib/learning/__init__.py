@@ -1,4 +1,4 @@
-"""Labelled folder → model folder: splits, windows, training, scores.
+"""Labelled folder → model folder: splits, windows, the one training loop, candidates and the choice among them.
 
-Imports augmentation, diagnosis, model, simulation and what is below; it knows neither MLflow nor Prefect.
+Knows neither Prefect nor MLflow. `camvib.learning.train.train` is the way in.
 """

@@ -5,6 +5,7 @@ The twin is finished before the classifier starts: a classifier's gradient would
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +18,18 @@ from torch.nn import functional
 from camvib.augmentation.samples import ChangeData, draw_move, draw_sample, draw_synthetic_sample, with_hum
 from camvib.learning.classifier import class_weights
 from camvib.learning.data import TrainingData
-from camvib.learning.healthy_pairs import change_data, healthy_only
-from camvib.learning.loop import AfterEpoch, OnEpoch, TwoStageHistory, run_epochs
-from camvib.learning.splits import Split
+from camvib.learning.fits import Answers, Fitted
+from camvib.learning.healthy_pairs import HealthyPairs, healthy_only
+from camvib.learning.loop import OnEpoch, Step, run_epochs
+from camvib.learning.windows import Rows, Windows
 from camvib.model.diagnoser import Diagnoser
 from camvib.networks.change_cnn import ChangeCnn, ChangeNetwork, ClassMaps
+from camvib.networks.pretrained import load_pretrained, start_from
 from camvib.networks.twin import CHANGE_DB, UNIT_DB, Change, TwinNet, twin_channels
 from camvib.settings import ChangeTraining, Settings
 
+_AT_ONCE = 32
+_FINISH = 0.25  # of the learning rate, for a network that was trained before
 _LEAST_MASS = 2.0  # votes of evidence, below which a fault has too little to learn from
 
 
@@ -45,7 +50,7 @@ def _half_width(settings: ChangeTraining, device: torch.device) -> torch.autocas
 def train_twin(
     data: ChangeData,
     settings: ChangeTraining = ChangeTraining(),
-    on_epoch: AfterEpoch | None = None,
+    on_epoch: OnEpoch | None = None,
     checkpoints: Path | None = None,
     start: TwinNet | None = None,
 ) -> TwinNet:
@@ -61,7 +66,7 @@ def train_twin(
     checkpoints : Path, optional
         Folder that a training which was killed goes on from.
     start : TwinNet, optional
-        Go on with this one, of the same widths, such as the one that ships with camvib.
+        Network to go on from, which is altered.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
@@ -69,19 +74,19 @@ def train_twin(
     simulated = data.difference_db is not None
     draw = draw_sample if simulated else draw_synthetic_sample
 
-    def loss(rows: NDArray[np.integer], device: torch.device) -> Tensor:
-        sample = draw(data, rows, settings, rng).to(device)
+    def loss(step: Step) -> Tensor:
+        sample = draw(data, step.rows, settings, rng).to(step.device)
         # Means over time are those of the whole image, as they will be in use.
         channels, difference = twin_channels(sample.image, sample.baseline, sample.spread), sample.difference
         if settings.crop_columns:
             first = int(rng.integers(difference.shape[2] - settings.crop_columns + 1))
             shown = slice(first, first + settings.crop_columns)
             channels, difference = channels[..., shown], difference[..., shown]
-        with _half_width(settings, device):
+        with _half_width(settings, step.device):
             change = twin(channels)
         return twin_loss(change, difference, _twin_weight(difference) if simulated else None)
 
-    run_epochs(twin, len(data), settings, rng, loss, on_epoch, checkpoints)
+    run_epochs(twin, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="change")
     return twin
 
 
@@ -89,7 +94,7 @@ def train_classes(
     twin: TwinNet,
     data: ChangeData,
     settings: ChangeTraining = ChangeTraining(),
-    on_epoch: AfterEpoch | None = None,
+    on_epoch: OnEpoch | None = None,
     checkpoints: Path | None = None,
     class_weights: Tensor | None = None,
     start: ClassMaps | None = None,
@@ -104,17 +109,19 @@ def train_classes(
         See `train_twin`.
     class_weights : Tensor, shape (classes,), optional
     start : ClassMaps, optional
-        Go on with these, of as many classes.
+        Class maps to go on from, which are altered.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     changes = predicted_changes(twin, data, settings, rng)
     network = ChangeCnn(data.targets.shape[1], twin.widths, data.images_db.shape[1])
     network.twin = twin
-    network.classes = start or network.classes
+    if start is not None:
+        network.classes = start
     classes = network.classes.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def loss(rows: NDArray[np.integer], device: torch.device) -> Tensor:
+    def loss(step: Step) -> Tensor:
+        rows, device, _ = step
         place, roll = draw_move(settings, rng, changes.shape[2:])
         change = torch.from_numpy(np.roll(changes[rows][:, :, place], roll, axis=3).astype(np.float32)).to(device)
         with _half_width(settings, device):
@@ -129,7 +136,7 @@ def train_classes(
             value = value + functional.binary_cross_entropy_with_logits(output.presence, there)
         return value
 
-    run_epochs(classes, len(data), settings, rng, loss, on_epoch, checkpoints)
+    run_epochs(classes, len(data), settings, rng, loss, on_epoch=on_epoch, checkpoints=checkpoints, name="class")
     return network.eval()
 
 
@@ -171,49 +178,89 @@ def cell_loss(shares: Tensor, votes: Tensor) -> Tensor:
     return (entropy * enough).sum() / enough.sum().clamp_min(1)
 
 
-_TWIN_HUM, _CLASS_HUM, _TWIN_LINES = 0.1, 0.05, 0.2
-
-
 def fit_change(
     data: TrainingData,
-    split: Split,
+    windows: Windows,
+    train: Sequence[int] | Rows,
     settings: Settings,
-    out: Path,
     *,
-    fingerprint: str,
-    resume: bool,
-    on_epoch: OnEpoch | None,
-    progress: bool,
-) -> Diagnoser:
-    """Fit twin and class maps on the training groups; a killed training goes on from its last finished epoch."""
-    training = settings.training
-    common = {
-        "batch_size": training.batch_size,
-        "learning_rate": training.learning_rate,
-        "weight_decay": training.weight_decay,
-        "seed": training.seed,
-        "widths": settings.twin.widths,
-    }
-    shares = {"hum_share": _TWIN_HUM, "line_share": _TWIN_LINES}
-    for_twin = ChangeTraining(epochs=settings.twin.epochs, **shares, **common)  # type: ignore[arg-type]
-    for_classes = replace(for_twin, epochs=settings.twin.class_epochs, hum_share=_CLASS_HUM)
-    known = change_data(data, split.train, settings)
-    checkpoints = out / "checkpoints" / fingerprint
-    if not resume:
-        for stage in ("twin", "classes"):
-            (checkpoints / stage / "last.ckpt").unlink(missing_ok=True)
-    history = TwoStageHistory(out, for_twin.epochs, for_classes.epochs, on_epoch, progress)
-    pairs = known if known.difference_db is not None else healthy_only(known)
-    twin = train_twin(pairs, for_twin, history.twin, checkpoints / "twin")
+    on_epoch: OnEpoch | None = None,
+    checkpoints: Path | None = None,
+) -> Fitted:
+    """Fit what changed, then what it means, on some recordings; by default on from the network that ships with camvib.
+
+    Parameters
+    ----------
+    data : TrainingData
+    windows : Windows
+        Of all recordings.
+    train : sequence of int
+        Recordings to fit on.
+    settings : Settings
+    on_epoch, checkpoints
+        See `camvib.learning.loop.run_epochs`; each of the two stages has a folder of its own.
+
+    Raises
+    ------
+    LabelsError
+        There is no healthy class, or not one recording has enough healthy ones of its asset beside it.
+    SettingsError
+        Simulated twins are asked for, and some recordings have none.
+    """
+    twin_settings, training = settings.twin, settings.training
+    pairs = HealthyPairs.of(data, windows, settings)
+    known = pairs.change_data(windows.rows([i for i in np.asarray(train).tolist() if i not in pairs.alone]))
+    start = _shipped(data.classes, settings) if twin_settings.start == "shipped" else None
+    for_twin = ChangeTraining(
+        epochs=twin_settings.epochs,
+        batch_size=min(training.batch_size, len(known)),
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        widths=settings.model.widths,
+        healthy_share=twin_settings.healthy_share,
+        row_shift=twin_settings.row_shift,
+        hum_share=twin_settings.hum_share,
+        line_share=twin_settings.line_share,
+        cell_weight=twin_settings.cell_weight,
+        bfloat16=twin_settings.bfloat16,
+        seed=training.seed,
+    )
+    if start is not None:  # what it learned before is not unlearned at the first steps
+        for_twin = replace(for_twin, learning_rate=_FINISH * for_twin.learning_rate)
+    for_classes = replace(for_twin, epochs=twin_settings.class_epochs, hum_share=twin_settings.class_hum_share)
+    twin = start.twin if start else None
+    if pairs.source != "none" or twin is None:
+        examples = known if known.difference_db is not None else healthy_only(known)
+        folder = checkpoints / "change" if checkpoints else None
+        twin = train_twin(examples, for_twin, on_epoch, folder, twin)
     weights = class_weights(known.targets, False) if training.class_weights else None
-    network = train_classes(twin, known, for_classes, history.classes, checkpoints / "classes", weights)
-    history.bar.close()
+    folder = checkpoints / "classes" if checkpoints else None
+    votes = start.classes if start else None
+    network = train_classes(twin, known, for_classes, on_epoch, folder, weights, votes)
     diagnoser = Diagnoser(len(data.classes), settings, data.sampling_rate_hz)
     assert isinstance(diagnoser.network, ChangeNetwork)
-    if network.classes.presence is not None:
-        diagnoser.network.change.classes.add_presence()
     diagnoser.network.change.load_state_dict(network.state_dict())
-    return diagnoser.eval()
+    diagnoser.eval()
+    return Fitted(diagnoser, lambda rows: _answers(diagnoser, pairs, windows, rows))
+
+
+def _shipped(classes: Sequence[str], settings: Settings) -> ChangeCnn | None:
+    """The network that ships with camvib, with a vote for each of `classes`; None where its shape is another."""
+    shipped = load_pretrained()
+    network = ChangeCnn(len(classes), settings.model.widths, settings.image.rows)
+    return network if "twin" in start_from(shipped, network, classes) else None
+
+
+def _answers(diagnoser: Diagnoser, pairs: HealthyPairs, windows: Windows, rows: Rows) -> Answers:
+    logits, embeddings = [], []
+    with torch.inference_mode():
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            beside = (torch.from_numpy(values) for values in pairs.baselines(windows.entry[some]))
+            output = diagnoser.explain(torch.from_numpy(windows.images_db(some)), *beside)
+            logits.append(output.logits.numpy())
+            embeddings.append(output.embedding.numpy())
+    return Answers(np.concatenate(logits), np.concatenate(embeddings))
 
 
 def twin_loss(change: Change, difference_db: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -1,9 +1,9 @@
-"""Labelled folder → windows in memory, each knowing its entry, its group and its targets."""
+"""Labelled folder → recordings in memory, each knowing its entry, its group and its targets."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from camvib.errors import CamvibError, LabelsError
-from camvib.images.baseline import Baseline, HealthyPool
 from camvib.images.spectrogram import window_length_s
 from camvib.recordings import catalog
 from camvib.recordings.entries import Entry
@@ -21,49 +20,52 @@ from camvib.recordings.folder import LabelledSet
 from camvib.recordings.labels import HEALTHY_WORDS
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
-from camvib.records import Recording
+from camvib.recordings.shaft_speed import shaft_speeds_hz
+from camvib.records import Declared, Recording
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Windows of all recordings that could be used.
+    """All recordings that can be used.
 
     Attributes
     ----------
-    windows : ndarray, shape (windows, samples)
-    entry : ndarray, shape (windows,)
-        Index of the recording that a window was cut from.
+    folder : Path
+    recordings : list of Recording
+        Of one rate, unit and channel.
+    entries : list of Entry
+    labels, groups : list of str
     targets : ndarray, shape (recordings, classes)
         1 where the recording has the class.
-    labels, groups, ids, files, entries, recordings : list
-        One each a recording.
+    classes : tuple of str
+        Healthy first.
+    healthy : str
+        Name of the healthy class; empty where there is none.
     left_out : list of dict
         File and reason of what could not be used.
-    baselines : Baseline, optional
-        Of each recording's asset, from other healthy recordings of it, where the network compares with it.
-    healthy : HealthyPool, optional
-        What these are drawn from.
+    digest : str
+        Of the folder's rows and contents.
+    shaft_hz : ndarray, shape (recordings,), or None
+        Shaft speed of each, where labels.csv names it.
     notes : dict
         What the model card says of the data.
     """
 
     folder: Path
-    windows: NDArray[np.float32]
-    entry: NDArray[np.int64]
-    targets: NDArray[np.float32]
-    classes: tuple[str, ...]
+    recordings: list[Recording]
+    entries: list[Entry]
     labels: list[str]
     groups: list[str]
-    ids: list[str]
-    files: list[str]
+    targets: NDArray[np.float32]
+    classes: tuple[str, ...]
+    healthy: str
     left_out: list[dict[str, str]]
     digest: str
-    entries: list[Entry]
-    recordings: list[Recording]
-    window_s: float
-    baselines: Baseline | None = None
-    healthy: HealthyPool | None = None
+    shaft_hz: NDArray[np.floating] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.recordings)
 
     @property
     def sampling_rate_hz(self) -> float:
@@ -80,55 +82,56 @@ class TrainingData:
         """Channel of every recording."""
         return self.recordings[0].channel
 
-    @cached_property
-    def label_index(self) -> NDArray[np.int64]:
-        """Index of each recording's label among the distinct labels (class, or combination of faults)."""
-        return np.unique(self.labels, return_inverse=True)[1]
+    @property
+    def ids(self) -> list[str]:
+        """Stable name of each recording."""
+        return [recording.id for recording in self.recordings]
+
+    @property
+    def files(self) -> list[str]:
+        """File of each recording, as labels.csv names it."""
+        return [
+            entry.file.relative_to(self.folder).as_posix()
+            if entry.file.is_relative_to(self.folder)
+            else entry.file.name
+            for entry in self.entries
+        ]
 
     @property
     def assets(self) -> list[str]:
         """Asset of each recording; its group where labels.csv names none."""
         return [entry.asset or entry.group for entry in self.entries]
 
-    def baseline_of(self, windows: NDArray[np.int64]) -> Baseline | None:
-        """What these windows are compared with, one each."""
-        if self.baselines is None:
-            return None
-        rows, known = self.entry[windows], self.baselines
-        return Baseline(known.mean_db[rows], known.spread_db[rows], known.recordings)
+    @cached_property
+    def label_index(self) -> NDArray[np.int64]:
+        """Index of each recording's label among the distinct labels (class, or combination of faults)."""
+        return np.unique(self.labels, return_inverse=True)[1]
 
-    def without(self, left_out: dict[int, str]) -> TrainingData:
-        """Leave recordings out, each for its reason."""
-        kept = np.array([i for i in range(len(self.labels)) if i not in left_out], np.int64)
-        windows = self.windows_of(kept)
-        lists = {
-            name: [getattr(self, name)[i] for i in kept]
-            for name in ("labels", "groups", "ids", "files", "entries", "recordings")
-        }
-        reasons = [{"file": self.files[i], "reason": reason} for i, reason in left_out.items()]
-        return replace(
-            self,
-            windows=self.windows[windows],
-            entry=np.searchsorted(kept, self.entry[windows]),
-            targets=self.targets[kept],
-            left_out=self.left_out + reasons,
-            **lists,  # type: ignore[arg-type]
-        )
+    @property
+    def mean_shaft_hz(self) -> float:
+        """Mean shaft speed; 0 where it is not known."""
+        return float(self.shaft_hz.mean()) if self.shaft_hz is not None else 0.0
 
-    def windows_of(self, recordings: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Indices of the windows of these recordings."""
-        return np.flatnonzero(np.isin(self.entry, recordings))
+    @property
+    def speeds(self) -> NDArray[np.floating]:
+        """Shaft speed of each recording relative to the mean; 1 where it is not known."""
+        return np.ones(len(self)) if self.shaft_hz is None else self.shaft_hz / self.shaft_hz.mean()
+
+    @cached_property
+    def window_s(self) -> float:
+        """The longest window that every recording fills, at most 4 s."""
+        return window_length_s([one.duration_s for one in self.recordings], self.sampling_rate_hz)
+
+    @property
+    def fewest_groups(self) -> int:
+        """How many groups the label with the fewest has."""
+        seen: dict[str, set[str]] = {}
+        for label, group in zip(self.labels, self.groups, strict=True):
+            seen.setdefault(label, set()).add(group)
+        return min(len(found) for found in seen.values())
 
 
-def open_labelled(
-    folder: Path,
-    *,
-    channel: str | None = None,
-    unit: str | None = None,
-    sampling_rate_hz: float | None = None,
-    group_column: str | None = None,
-    extra_columns: bool = False,
-) -> LabelledSet:
+def open_labelled(folder: Path, declared: Declared = Declared()) -> LabelledSet:
     """Read labels.csv, with what the catalog knows of the folder; no recording is read yet.
 
     Raises
@@ -138,64 +141,63 @@ def open_labelled(
     known = catalog.find(folder)
     return LabelledSet.load(
         folder,
-        channel=channel or (known.channel if known else None),
-        unit=unit or (known.unit if known else None),
-        sampling_rate_hz=sampling_rate_hz,
-        group_column=group_column,
-        extra_columns=extra_columns or known is not None,
+        channel=declared.channel or (known.channel if known else None),
+        unit=declared.unit or (known.unit if known else None),
+        sampling_rate_hz=declared.sampling_rate_hz,
+        group_column=declared.group_column,
+        extra_columns=declared.extra_columns or known is not None,
     )
 
 
 def load_training_data(
     folder: Path,
-    window_s: float | None,
+    declared: Declared = Declared(),
     *,
-    channel: str | None,
-    unit: str | None,
-    sampling_rate_hz: float | None,
-    resample_hz: float | None,
-    group_column: str | None,
-    extra_columns: bool,
-    multilabel: bool,
-    healthy: str | None,
-    progress: bool,
+    multilabel: bool = False,
+    healthy: str | None = None,
+    progress: bool = True,
 ) -> TrainingData:
-    """Read, check and cut a labelled folder; see `camvib.learning.train.train` for the parameters."""
-    labelled = open_labelled(
-        folder,
-        channel=channel,
-        unit=unit,
-        sampling_rate_hz=sampling_rate_hz,
-        group_column=group_column,
-        extra_columns=extra_columns,
-    )
-    used, left_out = _read_all(labelled, resample_hz, progress)
+    """Read and check a labelled folder.
+
+    Parameters
+    ----------
+    folder : Path
+    declared : Declared
+    multilabel : bool
+        Labels such as ``crack+impact`` are sets of faults.
+    healthy : str, optional
+        Name of the healthy class, where it is none of the usual words.
+    progress : bool
+
+    Raises
+    ------
+    LabelsError
+        Not one recording can be used; recordings differ in rate, unit or channel; there is one label only.
+    """
+    folder = Path(folder)
+    labelled = open_labelled(folder, declared)
+    used, left_out = _read_all(labelled, declared.resample_hz, progress)
     _check_alike([recording for _, recording in used], folder)
-    rate = used[0][1].sampling_rate_hz
-    window_s = window_s or window_length_s([recording.duration_s for _, recording in used])
-    n = round(window_s * rate)
-    used, short = _long_enough(used, n)
+    used, short = _long_enough(used)
     left_out += short
     entries = [entry for entry, _ in used]
-    recordings = [recording for _, recording in used]
-    cut = [cut_windows(recording, n) for recording in recordings]
+    known = catalog.find(folder)
     labels = [entry.label for entry in entries]
+    if healthy is None and known and known.healthy in labels:
+        healthy = known.healthy
     classes = class_names(labels, multilabel, healthy)
     return TrainingData(
         folder=folder,
-        windows=np.concatenate(cut),
-        entry=np.repeat(np.arange(len(cut)), [len(c) for c in cut]),
-        targets=np.array([target_vector(label, classes, multilabel) for label in labels], np.float32),
-        classes=classes,
+        recordings=[recording for _, recording in used],
+        entries=entries,
         labels=labels,
         groups=[entry.group for entry in entries],
-        ids=[recording.id for recording in recordings],
-        files=[entry.file.name for entry in entries],
+        targets=np.array([target_vector(label, classes, multilabel) for label in labels], np.float32),
+        classes=classes,
+        healthy=_healthy_class(classes, healthy, multilabel),
         left_out=left_out,
         digest=labelled.digest(),
-        entries=entries,
-        recordings=recordings,
-        window_s=n / rate,
+        shaft_hz=shaft_speeds_hz([entry.attributes for entry in entries]),
     )
 
 
@@ -235,21 +237,17 @@ def _check_alike(recordings: list[Recording], folder: Path) -> None:
 
 
 def _long_enough(
-    used: list[tuple[Entry, Recording]], n: int
+    used: list[tuple[Entry, Recording]],
 ) -> tuple[list[tuple[Entry, Recording]], list[dict[str, str]]]:
-    kept = [(entry, recording) for entry, recording in used if len(recording.samples) >= n]
+    """Leave out the few that are much shorter than the rest: they would shorten the window of all."""
+    least = window_length_s([one.duration_s for _, one in used], used[0][1].sampling_rate_hz)
+    kept = [(entry, one) for entry, one in used if one.duration_s >= least]
     short = [
-        {"file": entry.file.name, "reason": f"{len(recording.samples)} samples, the window takes {n}"}
-        for entry, recording in used
-        if len(recording.samples) < n
+        {"file": entry.file.name, "reason": f"{one.duration_s:.3g} s, the window takes {least:.3g} s"}
+        for entry, one in used
+        if one.duration_s < least
     ]
     return kept, short
-
-
-def cut_windows(recording: Recording, n: int) -> NDArray[np.float32]:
-    """All whole windows of a recording, shape (windows, n)."""
-    count = len(recording.samples) // n
-    return np.asarray(recording.samples[: count * n], np.float32).reshape(count, n)
 
 
 def class_names(labels: list[str], multilabel: bool, healthy: str | None = None) -> tuple[str, ...]:
@@ -268,3 +266,14 @@ def target_vector(label: str, classes: tuple[str, ...], multilabel: bool) -> lis
     """1.0 for each class that the label names."""
     parts: Any = set(label.split("+")) if multilabel else {label}
     return [float(name in parts) for name in classes]
+
+
+def _healthy_class(classes: tuple[str, ...], wanted: str | None, multilabel: bool) -> str:
+    if multilabel:
+        return ""  # healthy is the absence of every fault
+    if wanted is not None and wanted not in classes:
+        raise LabelsError(
+            f"the healthy class {wanted!r} is not among the labels {', '.join(classes)}",
+            "Name one of them with --healthy",
+        )
+    return wanted or next((c for c in classes if c.lower() in HEALTHY_WORDS), "")

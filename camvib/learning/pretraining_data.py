@@ -16,14 +16,14 @@ from camvib.augmentation.samples import ChangeData, HumLines
 from camvib.images.baseline import leave_one_out
 from camvib.images.difference import smooth_difference
 from camvib.images.spectrogram import SpectrogramLayer
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 from camvib.simulation.faults import LABELS
 from camvib.simulation.fleet import Batch, FleetPlan, simulate_batch
 from camvib.simulation.twins import evidence_mask, noise_floor
 from camvib.simulation.wide_range import draw_rig
 
 BASELINE_DRAWS = 3
-IMAGE, RATE_HZ = SpectrogramSettings(window_s=4.0), 4096.0  # of the nominal beam's recordings
+IMAGE, RATE_HZ = ImageSettings(window_s=4.0), 4096.0  # of the nominal beam's recordings
 _OF_DRAWS = ("baselines_db", "spreads_db")
 
 
@@ -103,7 +103,7 @@ def join(parts: list[Simulated]) -> Simulated:
     )
 
 
-def _cached(cache: Path | None, name: str, plans: Iterator[tuple[FleetPlan, SpectrogramSettings]]) -> Simulated:
+def _cached(cache: Path | None, name: str, plans: Iterator[tuple[FleetPlan, ImageSettings]]) -> Simulated:
     path = cache / f"{name}.npz" if cache else None
     if path and path.is_file():
         with np.load(path, allow_pickle=False) as kept:
@@ -115,7 +115,7 @@ def _cached(cache: Path | None, name: str, plans: Iterator[tuple[FleetPlan, Spec
     return found
 
 
-def _of_plan(plan: FleetPlan, image: SpectrogramSettings) -> Simulated | None:
+def _of_plan(plan: FleetPlan, image: ImageSettings) -> Simulated | None:
     """None where a rig drawn at random is one that the integrator cannot follow."""
     batch = simulate_batch(plan, workers=1)
     if not np.isfinite(batch.acceleration).all() or not batch.acceleration.any():
@@ -123,7 +123,7 @@ def _of_plan(plan: FleetPlan, image: SpectrogramSettings) -> Simulated | None:
     return _images(batch, image)
 
 
-def _images(batch: Batch, settings: SpectrogramSettings) -> Simulated:
+def _images(batch: Batch, settings: ImageSettings) -> Simulated:
     layer = SpectrogramLayer(settings, batch.sampling_rate_hz)
     floor = noise_floor(batch.noise_rms, batch.sampling_rate_hz)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -87,10 +88,17 @@ def _hold_out(
     index: NDArray[np.int64], y: NDArray[np.str_], g: NDArray[np.str_], fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of a few stratified folds, take the one that shows the most labels on both sides; fewer and larger if need be."""
-    most = max(2, min(round(1 / fraction), len(set(g[index]))))
+    members = int(np.unique(y[index], return_counts=True)[1].max())
+    if members < 2:
+        raise SplitError(
+            f"{len(index)} recordings of {len(index)} labels: each label stands there once",
+            "Give each label recordings of at least two groups in labels.csv",
+        )
+    # More folds than the commonest label has recordings cannot be made.
+    most = max(2, min(round(1 / fraction), len(set(g[index])), members))
     best: tuple[float, NDArray[np.int64], NDArray[np.int64]] | None = None
     for folds in range(most, 1, -1):
-        for kept, held in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(index, y[index], g[index]):
+        for kept, held in _folds(folds, y[index], g[index], seed):
             unseen = set(y[index[held]]) - set(y[index[kept]])
             if unseen or not len(held):
                 continue
@@ -105,6 +113,15 @@ def _hold_out(
             "Give each label at least two groups in labels.csv",
         )
     return best[1], best[2]
+
+
+def _folds(
+    count: int, y: NDArray[np.str_], g: NDArray[np.str_], seed: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    with warnings.catch_warnings():
+        # A label with fewer groups than folds is no mistake here: those entries stay in training.
+        warnings.simplefilter("ignore", UserWarning)
+        yield from StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(y, y, g)
 
 
 def grouped_folds(
@@ -142,18 +159,79 @@ def grouped_folds(
             "Give each label recordings of at least two groups in labels.csv",
         )
     found = []
-    with warnings.catch_warnings():
-        # A label with fewer groups than folds is no mistake here: those entries stay in training.
-        warnings.simplefilter("ignore", UserWarning)
-        count = min(most, n_groups, max(2, int(np.unique(y, return_counts=True)[1].max())))
-        folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        for train, test in folds.split(y, y, g):
-            known = test[np.isin(y[test], y[train])]
-            if len(known) and len(set(y[train])) > 1:
-                found.append((train, known))
+    count = min(most, n_groups, max(2, int(np.unique(y, return_counts=True)[1].max())))
+    for train, test in _folds(count, y, g, seed):
+        known = test[np.isin(y[test], y[train])]
+        if len(known) and len(set(y[train])) > 1:
+            found.append((train, known))
     if not found:
         raise SplitError(
             f"each label stands in one group only, e.g. {labels[0]!r} in {groups[0]!r}",
             "Give each label at least two groups in labels.csv",
         )
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What figures are measured on, and what the model is trained on.
+
+    Attributes
+    ----------
+    folds : tuple of Split
+        Each is trained anew and measured on its test side; figures are those of all together. Empty where nothing is
+        held out: figures are then those of the comparison within the training groups.
+    final : Split
+        Of the model that is kept. Where groups are many it is the only fold; where they are few every group is held out
+        in turn, and the model is trained on all.
+    """
+
+    folds: tuple[Split, ...]
+    final: Split
+
+    @property
+    def crossed(self) -> bool:
+        """Whether groups are held out in turn."""
+        return len(self.folds) > 1
+
+
+def plan_splits(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    *,
+    few: bool,
+    test_fraction: float = 0.25,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+) -> Plan:
+    """Decide what is held out.
+
+    Parameters
+    ----------
+    labels, groups : sequence of str
+        One each an entry.
+    few : bool
+        Groups, or recordings, are few: no group is spared for validation.
+    test_fraction : float
+        0 holds nothing out.
+    validation_fraction, seed
+        See `group_split`.
+
+    Raises
+    ------
+    SplitError
+        There are fewer than two groups, or each label has one group only.
+    """
+    none, everything = np.array([], np.int64), np.arange(len(labels))
+    if few and test_fraction:
+        folds = tuple(Split(train, none, held) for train, held in grouped_folds(labels, groups, seed=seed))
+        return Plan(folds, Split(everything, none, none))
+    if few:
+        return Plan((), Split(everything, none, none))
+    if not test_fraction:
+        train, validation, held = group_split(
+            labels, groups, test_fraction=validation_fraction, validation_fraction=validation_fraction, seed=seed
+        )
+        return Plan((), Split(np.sort(np.concatenate([train, validation])), held, none))
+    split = group_split(labels, groups, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed)
+    return Plan((split,), split)

@@ -1,4 +1,1 @@
-"""What is deployed: image, network, calibration and description in one folder, and as ONNX.
-
-Imports networks, images, recordings and what is below.
-"""
+"""The deployed thing: waveform in, logits and maps out, calibrated, in a folder without pickle or as one ONNX file."""

@@ -65,32 +65,22 @@ def fit_temperature(logits: NDArray[np.floating], targets: NDArray[np.integer]) 
     return max(1.0, best) if (logits.argmax(axis=1) == targets).all() else best
 
 
-def fit(
-    train_embedding: NDArray[np.floating],
-    train_targets: NDArray[np.integer],
-    held_embedding: NDArray[np.floating],
-    held_logits: NDArray[np.floating],
-    held_targets: NDArray[np.integer],
-    *,
-    temperature: bool = True,
-) -> Calibration:
-    """Fit on the network's embeddings of training windows and the logits of held-out groups.
+def known_classes(embedding: NDArray[np.floating], targets: NDArray[np.integer]) -> Calibration:
+    """Gaussians of the classes, to measure distances with; temperature 1, and no limit yet.
 
     Parameters
     ----------
-    train_embedding : ndarray, shape (n, features)
-    train_targets : ndarray, shape (n,)
+    embedding : ndarray, shape (n, features)
+    targets : ndarray, shape (n,)
         Index of the class, or of the combination of faults.
-    held_embedding : ndarray, shape (m, features)
-    held_logits : ndarray, shape (m, classes)
-    held_targets : ndarray, shape (m,)
-    temperature : bool
-        False leaves logits as they are (sigmoid outputs).
     """
-    known = np.unique(train_targets)
-    means = np.stack([train_embedding[train_targets == c].mean(axis=0) for c in known])
-    centred = train_embedding - means[np.searchsorted(known, train_targets)]
+    known = np.unique(targets)
+    means = np.stack([embedding[targets == c].mean(axis=0) for c in known])
+    centred = embedding - means[np.searchsorted(known, targets)]
     precision = LedoitWolf(assume_centered=True).fit(centred).precision_
-    draft = Calibration(1.0, means, precision, np.inf)
-    limit = UNKNOWN_MARGIN * float(np.quantile(draft.distance(held_embedding), UNKNOWN_QUANTILE))
-    return Calibration(fit_temperature(held_logits, held_targets) if temperature else 1.0, means, precision, limit)
+    return Calibration(1.0, means, precision, np.inf)
+
+
+def unknown_limit(distances: NDArray[np.floating]) -> float:
+    """Distance beyond which a recording is unlike any known, from distances of known ones that were held out."""
+    return UNKNOWN_MARGIN * float(np.quantile(distances, UNKNOWN_QUANTILE))

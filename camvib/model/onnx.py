@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from camvib.errors import CamvibError
-from camvib.model.diagnoser import Diagnoser
+from camvib.model.committee import Committee
+from camvib.model.diagnoser import Beside, Diagnoser
 from camvib.model.model import Model
 
 OPSET = 18
@@ -25,12 +26,13 @@ MOST_WINDOWS = 65536  # in one batch
 class _Answers(nn.Module):
     """The diagnoser with its outputs as a plain tuple."""
 
-    def __init__(self, diagnoser: Diagnoser) -> None:
+    def __init__(self, diagnoser: Diagnoser | Committee, with_speed: bool) -> None:
         super().__init__()
-        self.diagnoser = diagnoser
+        self.diagnoser, self.with_speed = diagnoser, with_speed
 
-    def forward(self, waveform: Tensor, *baseline: Tensor) -> tuple[Tensor, ...]:
-        output = self.diagnoser(waveform, *baseline)
+    def forward(self, waveform: Tensor, *beside: Tensor) -> tuple[Tensor, ...]:
+        given = Beside(speed=beside[0]) if self.with_speed else Beside(*beside)
+        output, _ = self.diagnoser(waveform, given)
         return tuple(value for value in (output.logits, output.maps, output.change) if value is not None)
 
 
@@ -38,7 +40,8 @@ def export_onnx(model: Model, out: Path) -> Path:
     """Write the model as one ONNX file that explains itself.
 
     Inputs are ``waveform``, (batch, samples) in the model's unit, and for a model that needs one the asset's baseline,
-    ``baseline_db`` and ``spread_db``, (batch, rows). Outputs are ``logits``, (batch, classes), ``maps``, (batch,
+    ``baseline_db`` and ``spread_db``, (batch, rows); for one whose images stand at one shaft speed ``speed``, (batch,),
+    the shaft's relative to the metadata's ``shaft_hz``. Outputs are ``logits``, (batch, classes), ``maps``, (batch,
     classes, rows, columns) in logits, and for a model with baselines ``change``, (batch, rows, columns): P(gain) −
     P(loss). The file's metadata, each value in JSON, name classes, sampling rate, unit, axes, temperature and bias.
 
@@ -50,16 +53,18 @@ def export_onnx(model: Model, out: Path) -> Path:
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         raise CamvibError(f"the package {missing[0]} is not installed", "pip install camvib[onnx]")
-    diagnoser, rows = model.diagnoser.eval(), model.settings.spectrogram.rows
+    diagnoser, rows = model.diagnoser.eval(), model.settings.image.rows
     batch = {0: torch.export.Dim("batch", min=1, max=MOST_WINDOWS)}
-    inputs, outputs = {"waveform": torch.randn(2, diagnoser.spectrogram.n)}, ["logits", "maps"]
+    inputs, outputs = {"waveform": torch.randn(2, model.n)}, ["logits", "maps"]
     shapes: dict[str, Any] = {"waveform": batch}
     if model.needs_baseline:
         inputs |= {"baseline_db": torch.zeros(2, rows), "spread_db": torch.ones(2, rows)}
-        outputs, shapes["baseline"] = [*outputs, "change"], (batch, batch)
+        outputs, shapes["beside"] = [*outputs, "change"], (batch, batch)
+    elif model.needs_speed:
+        inputs["speed"], shapes["beside"] = torch.ones(2), (batch,)
     with _quietly():
         program: Any = torch.onnx.export(
-            _Answers(diagnoser).eval(),
+            _Answers(diagnoser, model.needs_speed).eval(),
             tuple(inputs.values()),
             dynamo=True,
             opset_version=OPSET,
@@ -91,11 +96,13 @@ def _quietly() -> Iterator[None]:
 
 
 def _metadata(model: Model) -> dict[str, Any]:
-    axes, bias = model.diagnoser.spectrogram.axes, model.diagnoser.network.bias
+    axes, bias = model.axes, model.diagnoser.bias
     return {
         "format": "camvib-onnx 1",
         "model": model.digest,
-        "network": model.settings.model.name,
+        "network": model.network_name,
+        "image": model.settings.image.kind,
+        "shaft_hz": model.shaft_hz,
         "classes": list(model.classes),
         "healthy": model.healthy,
         "sampling_rate_hz": model.spec.sampling_rate_hz,

@@ -15,9 +15,10 @@ from tqdm import tqdm
 from camvib.errors import CamvibError, LabelsError, ModelError
 from camvib.images.baseline import MIN_RECORDINGS, USUAL_RECORDINGS, Baseline
 from camvib.model.model import Model
-from camvib.monitoring.ledger import KeptBaseline, Store
+from camvib.monitoring.kept_baselines import KeptBaseline
+from camvib.monitoring.ledger import Store
+from camvib.recordings.discovery import expand
 from camvib.recordings.entries import Entry, of_channel, recordings
-from camvib.recordings.folder import expand
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
 from camvib.records import Recording
@@ -97,10 +98,10 @@ def learn_baselines(
     """
     if not model.needs_baseline:
         raise ModelError(
-            f"model {model.digest} ({model.settings.model.name}) compares with no baseline",
+            f"model {model.digest} ({model.network_name}) compares with no baseline",
             "It diagnoses as it is; train with --network change_cnn for one that does",
         )
-    entries = [entry for entry in expand(paths, **declared) if entry.label in ("", model.healthy)]
+    entries = [entry for entry in expand(paths, only_listed=True, **declared) if entry.label in ("", model.healthy)]
     found: dict[str, _Found] = {}
     bar = tqdm(total=len(entries), desc="baseline", unit="recording", disable=not progress, delay=2)
     for entry, recording in _read(entries, model, bar):
@@ -140,7 +141,7 @@ def _fit(recording: Recording | CamvibError, model: Model, allow_resample: bool)
 
 
 def _images(recording: Recording, model: Model) -> NDArray[np.float32]:
-    n = model.diagnoser.spectrogram.n
+    n = model.n
     count = len(recording.samples) // n
     chosen = np.linspace(0, count - 1, min(count, MOST_WINDOWS)).round().astype(int)
     return model.images(np.stack([np.asarray(recording.samples[i * n : (i + 1) * n], np.float32) for i in chosen]))

@@ -11,7 +11,7 @@ cell is taken away.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from torch.nn import functional
 from camvib.networks.blocks import conv
 from camvib.networks.output import Network, Output
 from camvib.networks.twin import Change, TwinNet, twin_channels
-from camvib.settings import WIDTHS
+from camvib.settings import WIDTHS, ImageSettings, ModelSettings
 
 _WEIGHT_FLOOR = 1e-4  # mean change below which weights fade: a healthy recording has nothing to share out
 
@@ -200,6 +200,11 @@ class ChangeNetwork(Network):
         super().__init__()
         self.change = ChangeCnn(classes, widths, rows)
 
+    @classmethod
+    def make(cls, classes: int, settings: ModelSettings, image: ImageSettings) -> Self:
+        """See `Network.make`."""
+        return cls(classes, settings.widths, image.rows)
+
     def forward(self, image: Tensor, baseline_db: Tensor, spread_db: Tensor) -> Output:
         """Classify level-free images, (batch, rows, columns) in dB, against baselines, (batch, rows)."""
         found = self.change(image, baseline_db, spread_db)
@@ -209,3 +214,11 @@ class ChangeNetwork(Network):
     def bias(self) -> Tensor:
         """Of the class maps."""
         return self.change.classes.bias
+
+    @property
+    def layer(self) -> nn.Module:
+        """Where the votes' context is mixed in."""
+        return self.change.classes.mix
+
+
+NETWORK = ChangeNetwork

@@ -2,18 +2,20 @@
 
 References
 ----------
-.. [1] Y. LeCun, L. Bottou, Y. Bengio, P. Haffner. Gradient-based learning applied to document
-   recognition. Proc. IEEE 86(11), 1998.
+.. [1] Y. LeCun, L. Bottou, Y. Bengio, P. Haffner. Gradient-based learning applied to document recognition. Proc. IEEE
+   86(11), 1998.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
-from camvib.networks.blocks import block
+from camvib.networks.blocks import conv
 from camvib.networks.output import Network, Output
-from camvib.settings import ModelSettings
+from camvib.settings import ImageSettings, ModelSettings
 
 
 class CnnFc(Network):
@@ -27,14 +29,27 @@ class CnnFc(Network):
         inputs = [1, *widths[:-1]]
         layers: list[nn.Module] = []
         for i, o in zip(inputs, widths, strict=True):
-            layers += [block(i, o, 3, 1), nn.MaxPool2d(2)]
+            layers += [conv(i, o), nn.MaxPool2d(2)]
         self.features = nn.Sequential(*layers)
         scale = 2 ** len(widths)
         self.hidden = nn.Linear(widths[-1] * (image[0] // scale) * (image[1] // scale), 64)
         self.output = nn.Linear(64, classes)
+
+    @classmethod
+    def make(cls, classes: int, settings: ModelSettings, image: ImageSettings) -> Self:
+        """See `Network.make`."""
+        return cls(classes, settings, (image.rows, image.columns))
 
     def forward(self, image: Tensor) -> Output:
         """Classify images, shape (batch, rows, columns), standardised."""
         hidden = self.hidden(self.features(image[:, None]).flatten(1)).relu()
         logits = self.output(hidden)
         return Output(logits, torch.zeros_like(logits)[:, :, None, None], hidden)
+
+    @property
+    def layer(self) -> nn.Module:
+        """The last convolution."""
+        return self.features
+
+
+NETWORK = CnnFc

@@ -1,22 +1,22 @@
-"""Convolutions and a class activation mapping head: ``logit_c = mean(map_c) + bias_c``.
+"""Convolutions, then class maps and their mean: the class activation mapping network.
 
 References
 ----------
-.. [1] B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba. Learning Deep Features for
-   Discriminative Localization. CVPR 2016. arXiv:1512.04150.
-.. [2] M. Lin, Q. Chen, S. Yan. Network in Network. ICLR 2014. arXiv:1312.4400 (global average
-   pooling over class maps).
+.. [1] B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba. Learning Deep Features for Discriminative Localization.
+   CVPR 2016. arXiv:1512.04150.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
-from camvib.networks.blocks import block
+from camvib.networks.blocks import conv
 from camvib.networks.heads import HEADS
 from camvib.networks.output import Network, Output
-from camvib.settings import ModelSettings
+from camvib.settings import ImageSettings, ModelSettings
 
 
 class GapCnn(Network):
@@ -37,16 +37,30 @@ class GapCnn(Network):
         strides = [2, 2] + [1] * (len(widths) - 2)
         kernels = [5] + [3] * (len(widths) - 1)
         inputs = [2, *widths[:-1]]
-        self.features = nn.Sequential(*map(block, inputs, widths, kernels, strides))
+        self.features = nn.Sequential(*map(conv, inputs, widths, kernels, strides))
         self.head = HEADS[settings.head](widths[-1], classes)
+
+    @classmethod
+    def make(cls, classes: int, settings: ModelSettings, image: ImageSettings) -> Self:
+        """See `Network.make`."""
+        return cls(classes, settings)
 
     def forward(self, image: Tensor) -> Output:
         """Classify images, shape (batch, rows, columns), standardised."""
         rows = torch.linspace(0, 1, image.shape[1], device=image.device, dtype=image.dtype)
         place = rows[None, :, None].expand_as(image)
-        return self.head(self.features(torch.stack([image, place], dim=1)))
+        output: Output = self.head(self.features(torch.stack([image, place], dim=1)))
+        return output
 
     @property
     def bias(self) -> Tensor:
         """Of the head."""
         return self.head.bias
+
+    @property
+    def layer(self) -> nn.Module:
+        """The last convolution."""
+        return self.features
+
+
+NETWORK = GapCnn

@@ -1,17 +1,16 @@
-"""Three ways to write the class activation mapping head; the same weights give the same maps and logits.
+"""Three ways to write the head of class activation mapping: the same numbers, naive, better and exact.
 
 References
 ----------
-.. [1] B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba. Learning Deep Features for
-   Discriminative Localization. CVPR 2016. arXiv:1512.04150.
-.. [2] M. Lin, Q. Chen, S. Yan. Network in Network. ICLR 2014. arXiv:1312.4400 (global average
-   pooling over class maps).
+.. [1] B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba. Learning Deep Features for Discriminative Localization.
+   CVPR 2016. arXiv:1512.04150.
+.. [2] M. Lin, Q. Chen, S. Yan. Network in Network. ICLR 2014. arXiv:1312.4400 (global average pooling over class maps).
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from camvib.networks.output import Output
 
@@ -25,7 +24,7 @@ class NaiveHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
         nn.init.xavier_uniform_(self.weight)
 
-    def forward(self, features: Tensor) -> Output:
+    def forward(self, features: torch.Tensor) -> Output:
         """Map features (batch, k, rows, columns) to an `Output`."""
         pooled = features.mean(dim=(2, 3))
         logits = nn.functional.linear(pooled, self.weight, self.bias)
@@ -35,7 +34,7 @@ class NaiveHead(nn.Module):
 class Conv1x1Head(NaiveHead):
     """Class maps first by a 1×1 convolution, then pool: one pass gives logits and maps."""
 
-    def forward(self, features: Tensor) -> Output:
+    def forward(self, features: torch.Tensor) -> Output:
         """Map features (batch, k, rows, columns) to an `Output`."""
         maps = nn.functional.conv2d(features, self.weight[:, :, None, None])
         return Output(maps.mean(dim=(2, 3)) + self.bias, maps, features.mean(dim=(2, 3)))
@@ -48,7 +47,7 @@ class SoftmaxHead(NaiveHead):
     so that a map is 0 where no feature is active.
     """
 
-    def forward(self, features: Tensor) -> Output:
+    def forward(self, features: torch.Tensor) -> Output:
         """Map features (batch, k, rows, columns) to an `Output`."""
         votes = nn.functional.linear(features.permute(0, 2, 3, 1), self.weight, self.bias)
         maps = (votes - self.bias).permute(0, 3, 1, 2)
@@ -63,6 +62,6 @@ HEADS: dict[str, type[NaiveHead]] = {
 }
 
 
-def probabilities(logits: Tensor, head: str) -> Tensor:
+def probabilities(logits: torch.Tensor, head: str) -> torch.Tensor:
     """Class probabilities: softmax, or one sigmoid a class where faults may come together."""
     return logits.sigmoid() if head == "sigmoid" else logits.softmax(dim=-1)

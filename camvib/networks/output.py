@@ -1,10 +1,12 @@
-"""What every network of this room takes and gives."""
+"""What every network gives, and what it must keep."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from torch import Tensor, nn
+
+from camvib.settings import ImageSettings, ModelSettings
 
 
 class Output(NamedTuple):
@@ -40,11 +42,23 @@ class Network(nn.Module):
         Whether it takes the asset's baseline beside the image: mean and spread, (batch, rows) each.
     bias : Tensor, shape (classes,), or None
         What the mean of each map lacks to the logit; None where maps and logits have nothing to do with each other.
+    layer : Module
+        Last layer with a place in the image: what gradient methods look at.
     """
 
     needs_baseline = False
+
+    @classmethod
+    def make(cls, classes: int, settings: ModelSettings, image: ImageSettings) -> Self:
+        """Make it for images of that size."""
+        raise NotImplementedError  # by each network
 
     @property
     def bias(self) -> Tensor | None:
         """See above."""
         return None
+
+    @property
+    def layer(self) -> nn.Module:
+        """See above."""
+        raise NotImplementedError  # by each network

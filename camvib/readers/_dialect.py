@@ -7,25 +7,22 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from camvib.readers.parsing.names import known_unit
-from camvib.readers.parsing.text import header_rates, header_unit
+from camvib.readers._header import read_header
+from camvib.readers.parsing.stamps import StampForm, find_form, is_stamp
 
 _NUMBER = {
     # With thousands in groups only where both signs stand: 1,234 alone may be one and a quarter.
-    ".": re.compile(r"[-+]?(\d+\.?\d*|\.\d+|\d{1,3}(,\d{3})+\.\d+)([eEdD][-+]?\d+)?$"),
-    ",": re.compile(r"[-+]?(\d+,?\d*|,\d+|\d{1,3}(\.\d{3})+,\d+)([eEdD][-+]?\d+)?$"),
+    ".": re.compile(r"[-+\u2212]?(\d+\.?\d*|\.\d+|\d{1,3}(,\d{3})+\.\d+)([eEdD][-+]?\d+)?$"),
+    ",": re.compile(r"[-+\u2212]?(\d+,?\d*|,\d+|\d{1,3}(\.\d{3})+,\d+)([eEdD][-+]?\d+)?$"),
 }
 GROUPING = re.compile(r"(?<=\d)[ \u00a0\u202f'’](?=\d{3}(\D|$))")
-_MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "#n/a", "inf", "-inf"}
-_DATE = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?(Z|[-+]\d{2}:?\d{2})?$"
-    r"|\d{1,2}:\d{2}:\d{2}([.,]\d+)?$"
-)
+MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "#n/a", "inf", "-inf", "∞", "-∞", "+∞", "\u2212∞"}
+COMMENTS = "#%;"
 _SEPARATORS = (
     ("\t", "."), ("\t", ","), (";", "."), (";", ","), (",", "."), ("|", "."), ("|", ","),
     (r"\s+", "."), (r"\s+", ","),
 )  # fmt: skip
-_LOOK = 2400  # lines
+_LOOK, _ALL, _EACH = 2400, 300, 16  # of so many lines the first are looked at, and each sixteenth of the others
 
 
 @dataclass(frozen=True)
@@ -38,52 +35,66 @@ class Dialect:
     first_row: int
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
-    dates: dict[int, int] = field(default_factory=dict)
+    dates: dict[int, StampForm] = field(default_factory=dict)
     comment: str | None = None
 
 
-def find_dialect(lines: list[str]) -> Dialect | None:
-    """Find how the table is written; None if no line is a row of numbers."""
-    return _find(lines, words=0.0) or _find(lines, words=0.5)
+def find_dialect(lines: list[str], tail: list[str] | None = None) -> Dialect | None:
+    """Find how the table is written; None if no line is a row of numbers. `tail` are some of the last lines."""
+    tail = tail or []
+    return _find(lines, tail, words=0.0) or _find(lines, tail, words=0.67)
 
 
-def _find(lines: list[str], words: float) -> Dialect | None:
+def _find(lines: list[str], tail: list[str], words: float) -> Dialect | None:
     """Find the table; `words` is the largest share of cells in a row that may be text (labels, comments)."""
     best: tuple[int, int, int] = (0, 0, 0)
     found: tuple[str, str] | None = None
+    widest = 0
     sample = lines[:_LOOK]
+    looked = [*sample[:_ALL], *sample[_ALL::_EACH]]
     for separator, decimal in _SEPARATORS:
-        widths = Counter(width for line in sample if (width := _row_width(line, separator, decimal, words)))
+        widths = Counter(width for line in looked if (width := _row_width(line, separator, decimal, words)))
         if not widths:
             continue
         width, count = max(widths.items(), key=lambda item: item[::-1])
         score = (count, width, -len(separator))
         if score > best:
             best, found = score, (separator, decimal)
-    if found is None or (words and best[0] < max(10, 0.8 * sum(bool(line.strip()) for line in sample))):
+            widest = max((n for n, many in widths.items() if many >= max(3, 0.005 * count)), default=width)
+    if found is None or (words and best[0] < max(10, 0.8 * sum(bool(line.strip()) for line in looked))):
         return None
     (separator, decimal), width = found, best[1]
-    first = _first_row(sample, separator, decimal, width, words)
+    first = _first_row(sample, separator, decimal, (width, widest), words)
     if separator == "," and _is_decimal_comma(sample[first:], lines[:first]):
-        separator, decimal, width = ";", ",", 1
-    names, units = _header(lines[:first], separator, width)
-    dates = _dates(lines[first], separator)
+        separator, decimal, width, widest = ";", ",", 1, 1
+    if width < widest <= max((len(split(line, separator)) for line in lines[max(first - 12, 0) : first]), default=0):
+        width = widest  # a slow channel leaves the last cells of most rows empty; the header names it
+    names, units = read_header(lines[:first], separator, width, decimal)
+    dates = _dates(lines[first : first + _LOOK] + tail, separator, decimal)
     comment = next((mark for mark in "#%" if any(line.lstrip().startswith(mark) for line in lines[first:])), None)
-    return Dialect(separator, decimal, width, first, names, units, dates, comment)
+    return Dialect(separator, decimal, width, first, _unique(names), units, dates, comment)
 
 
-def _first_row(lines: list[str], separator: str, decimal: str, width: int, words: float) -> int:
+def _first_row(lines: list[str], separator: str, decimal: str, widths: tuple[int, int], words: float) -> int:
     """Find where the table begins: a row of the usual width, in which a comment may stand, that others follow."""
+    width = widths[0]
+
+    def is_usual(line: str) -> bool:
+        return width <= _row_width(line, separator, decimal, words) <= widths[1]
+
     for i, line in enumerate(lines):
         cells = split(line, separator)
         numeric = [bool(_NUMBER[decimal].match(cell)) for cell in cells[:width]]
         is_mixed = len(cells) >= width > 1 and numeric[0] and 2 * sum(numeric) >= width
-        if not is_mixed and _row_width(line, separator, decimal, words) != width:
+        is_row = is_usual(line)
+        if not is_row and not is_mixed:
             continue
-        following = [later for later in lines[i + 1 : i + 12] if later.strip()][:5]
-        if 2 * sum(_row_width(later, separator, decimal, words) > 0 for later in following) >= len(following):
+        following = [later for later in lines[i + 1 : i + 16] if later.strip()][:8]
+        rows = [later for later in following if is_usual(later)]
+        is_led = is_row or (following and rows[:1] == following[:1])
+        if is_led and len(rows) >= (0.5 if is_row else 0.75) * len(following):
             return i
-    return next(i for i, line in enumerate(lines) if _row_width(line, separator, decimal, words) == width)
+    return next(i for i, line in enumerate(lines) if is_usual(line))
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -98,7 +109,7 @@ def split(line: str, separator: str) -> list[str]:
 
 def _row_width(line: str, separator: str, decimal: str, words: float = 0.0) -> int:
     """Number of cells if they are numbers, dates or empty and at least one is a number or NaN; else 0."""
-    if not line.strip() or line.lstrip()[0] in "#%":
+    if not line.strip() or line.lstrip()[0] in COMMENTS:
         return 0
     cells = split(line, separator)
     texts, is_row = 0, False
@@ -115,9 +126,9 @@ def _kind(cell: str, decimal: str) -> str:
     number = _NUMBER[decimal]
     if number.match(cell):
         return "number"
-    if cell.lower() in _MISSING:
+    if cell.lower() in MISSING:
         return "missing"
-    if _DATE.match(cell):
+    if is_stamp(cell):
         return "date"
     return "number" if number.match(plain(cell)) else "text"
 
@@ -140,30 +151,6 @@ def _is_decimal_comma(rows: list[str], header: list[str]) -> bool:
     )
 
 
-def _header(lines: list[str], separator: str, width: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Find the line of names, and the line of units below it, among the last lines before the rows."""
-    names: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    for line in reversed(lines[-8:]):
-        cells = split(line.lstrip("#%/ ") if line.lstrip()[:1] in ("#", "%", "/") else line, separator)
-        if (len(cells) == 1 and width > 1 and separator != r"\s+") or header_unit([line]) or header_rates([line]):
-            continue
-        cells += [""] * (width - len(cells)) if 0 < width - len(cells) <= 1 else []
-        if not width <= len(cells) <= width + 1 or not any(re.search(r"[^\W\d]{1,}", cell) for cell in cells):
-            continue
-        if not units and not names and _is_unit_row(cells):
-            units = tuple(cells[:width])
-            continue
-        names = tuple(cells[:width])
-        break
-    return _unique(names), units
-
-
-def _is_unit_row(cells: list[str]) -> bool:
-    words = [cell for cell in cells if cell.strip("-")]
-    return bool(words) and all(known_unit(word.strip("()")) or known_unit(word) for word in words)
-
-
 def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
     """Number repeated names: ``X_Value`` stays, since a time column may repeat."""
     seen: dict[str, int] = {}
@@ -175,15 +162,14 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(unique)
 
 
-def _dates(row: str, separator: str) -> dict[int, int]:
-    """Positions of date columns, with the first date in nanoseconds since 1970 (UTC where no zone is given)."""
-    import pandas as pd
-
+def _dates(rows: list[str], separator: str, decimal: str) -> dict[int, StampForm]:
+    """Positions of date columns, and how their stamps are written."""
+    table = [split(row, separator) for row in rows]
     found = {}
-    for i, cell in enumerate(split(row, separator)):
-        if not _DATE.match(cell) or _NUMBER["."].match(cell) or _NUMBER[","].match(cell):
+    for i, cell in enumerate(table[0] if table else []):
+        if not is_stamp(cell) or _NUMBER["."].match(cell) or _NUMBER[","].match(cell):
             continue
-        stamp = pd.to_datetime(cell, utc=True, errors="coerce", format="mixed")
-        if not pd.isna(stamp):
-            found[i] = int(stamp.value)
+        form = find_form([row[i] for row in table if i < len(row)], day_first=decimal == ",")
+        if form:
+            found[i] = form
     return found

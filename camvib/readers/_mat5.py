@@ -6,7 +6,6 @@ Layout: MathWorks, *MAT-File Format*, chapter 1. The format itself ends at 2³¹
 from __future__ import annotations
 
 import math
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.errors import Truncated
-from camvib.readers.parsing.blocks import SMALL_BYTES, blocks
+from camvib.readers.parsing.blocks import SMALL_BYTES, blocks, spool_folder, take_space, temporary_file
 
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
@@ -115,18 +114,20 @@ def _inflate(whole: _Buffer, element: _Element) -> NDArray[np.uint8]:
     inflate = zlib.decompressobj()
     if _inflated_size(whole, element) <= SMALL_BYTES:
         return np.frombuffer(inflate.decompress(packed.tobytes(), 2 * SMALL_BYTES), np.uint8)
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
         for chunk in blocks(packed):
             _write_all(file, inflate, chunk.tobytes())
         if not inflate.eof:
             raise _cut(whole.path)
         file.flush()
-        return np.memmap(file, np.uint8, "r")
+        return np.memmap(file if spool_folder() is None else file.name, np.uint8, "r")
 
 
 def _write_all(file: IO[bytes], inflate: Any, packed: bytes) -> None:
     while packed:
-        file.write(inflate.decompress(packed, _CHUNK))
+        data = inflate.decompress(packed, _CHUNK)
+        take_space(len(data))
+        file.write(data)
         packed = inflate.unconsumed_tail
 
 

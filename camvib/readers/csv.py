@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from camvib.errors import EmptyFile, ReadError
-from camvib.readers._dialect import GROUPING, Dialect, find_dialect
-from camvib.readers.parsing.blocks import Spool
-from camvib.readers.parsing.channel import Channel
-from camvib.readers.parsing.names import is_time, split_name
-from camvib.readers.parsing.table import Column, table_channels
+from camvib.readers._dialect import Dialect, find_dialect
+from camvib.readers._text_columns import read_columns
+from camvib.readers.parsing.channel import Channel, LeftOut, Rate, stated_rate
+from camvib.readers.parsing.column import Column
+from camvib.readers.parsing.names import fits_unit, is_time, known_unit, split_name
+from camvib.readers.parsing.table import Found, table_channels
 from camvib.readers.parsing.text import encoding_of, header_date, header_rates, header_unit, is_bare_utf16
 
 priority = 0  # any text might be CSV: asked last
 
 _HEAD_BYTES = 1 << 18
-_CHUNK_ROWS = 1 << 18
-_FOOTER_ROWS = 256  # text at the end of a file is looked for among so many rows
-_MAX_BAD = 0.05  # share of cells that are no numbers, above which a column is text
+_TAIL_BYTES = 1 << 13
+_OUTLIER = 10  # so many times beyond all samples, a first row of equal whole numbers is the rate
+_WRAPPED = re.compile(
+    r"\b(?:npts|n_?points|(?:number of|no\.? of|data) (?:data )?(?:points|samples))\s*[:=,;\t]\s*(\d+)", re.IGNORECASE
+)
+_IN_UNITS = re.compile(r"\bin units? of ([^\s,;]+)|\bunits? (?:are|is) ([^\s,;]+)", re.IGNORECASE)
 
 
 def sniff(head: bytes, path: Path) -> bool:
@@ -34,129 +37,116 @@ def sniff(head: bytes, path: Path) -> bool:
     return b"\x00" not in head and printable >= 0.99 * len(head)
 
 
-def read(path: Path) -> Iterator[Channel]:
+def read(path: Path) -> Iterator[Found]:
     """Read columns of numbers; delimiter, decimal sign, header, unit row and time column are found from the content."""
     with path.open("rb") as handle:
         head = handle.read(_HEAD_BYTES)
+        handle.seek(max(len(head), path.stat().st_size - _TAIL_BYTES))
+        end = handle.read(_TAIL_BYTES) if len(head) == _HEAD_BYTES else b""
     encoding = encoding_of(head)
     lines = head.decode(encoding, "replace").splitlines()
     if len(head) == _HEAD_BYTES:
         lines = lines[:-1]
-    dialect = find_dialect(lines)
+    tail = end.decode(encoding, "replace").splitlines()[1:]
+    dialect = find_dialect(lines, tail)
     if dialect is None:
         raise ReadError(
             f"{path}: no line of this text file is made of numbers", "Give one sample a line, in columns of numbers"
         )
-    yield from text_channels(path, dialect, encoding, "csv", lines[: dialect.first_row])
+    footer = [line for line in (tail or lines[dialect.first_row :])[-20:] if re.match(r"\W*[^\W\d]", line)]
+    yield from text_channels(path, dialect, encoding, "csv", [*lines[: dialect.first_row], *footer])
 
 
-def text_channels(path: Path, dialect: Dialect, encoding: str, form: str, header: list[str]) -> Iterator[Channel]:
+def text_channels(path: Path, dialect: Dialect, encoding: str, form: str, header: list[str]) -> Iterator[Found]:
     """Read the table that `dialect` describes."""
-    columns, notes = read_columns(path, dialect, encoding)
-    if not columns or not max(len(values) for values in columns.values()):
+    found = read_columns(path, dialect, encoding)
+    yield from found.left_out
+    if not found.values or not max(len(values) for values in found.values.values()):
         raise EmptyFile(f"{path}: no rows of numbers", "Check how the file was exported")
-    rates, date, unit = header_rates(header), header_date(header), header_unit(header)
+    rates, date, unit = header_rates(header, dialect.decimal), header_date(header), header_unit(header)
     table = []
-    for i, values in columns.items():
+    for i, values in found.values.items():
         name = dialect.names[i] if dialect.names else f"column_{i + 1}"
         if i in dialect.dates:
             name = name if is_time(name) or not dialect.names else f"time {name}"
             table.append(Column(name, values, "s", rates, date, named=bool(dialect.names)))
             continue
-        stated = (
-            (dialect.units[i] if dialect.units else None) or split_name(name)[1] or (None if is_time(name) else unit)
-        )
-        table.append(Column(name, values, stated, rates, date, named=bool(dialect.names)))
-    channels = list(table_channels(table, form, notes))
+        own = (dialect.units[i] if dialect.units else None) or split_name(name)[1]
+        stated = own or (unit if unit and not is_time(name) and fits_unit(name, unit) else None)
+        labels = found.labels.get(i, ())
+        table.append(Column(name, values, stated or None, rates, date, named=bool(dialect.names), labels=labels))
+    table = _first_rows(_wrapped(table, header), header)
+    channels = 0
+    for one in table_channels(table, form, found.notes):
+        channels += isinstance(one, Channel)
+        yield one
     if not channels:
         raise ReadError(
-            f"{path}: no column of numbers beside the time. {'; '.join(notes)}".rstrip(". "),
+            f"{path}: no column of numbers beside the time. {_reasons(found.left_out, table)}".rstrip(". "),
             "Give one sample a line, in columns of numbers",
         )
-    yield from channels
 
 
-def read_columns(path: Path, dialect: Dialect, encoding: str) -> tuple[dict[int, NDArray[np.floating]], list[str]]:
-    """Stream the numeric columns; returns them by position, trailing empty cells cut off."""
-    expected = path.stat().st_size
-    spools = [Spool(expected) for _ in range(dialect.width)]
-    n_text = np.zeros(dialect.width, int)
-    tail = np.zeros((0, dialect.width), bool)  # which cells of the last rows are text
-    rows, extra = 0, 0
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for chunk in _chunks(path, dialect, encoding):
-            rows += len(chunk)
-            extra += int(chunk.iloc[:, dialect.width :].notna().any(axis=1).sum())
-            text = np.zeros((len(chunk), dialect.width), bool)
-            for i, spool in enumerate(spools):
-                values, text[:, i] = _numbers(chunk.iloc[:, i], dialect, i)
-                spool.append(values)
-            n_text += text.sum(axis=0)
-            tail = np.concatenate([tail, text[-_FOOTER_ROWS:]])[-_FOOTER_ROWS:]
-    skipped = sum(str(note.message).count("Skipping line") for note in caught)
-    notes = [f"{skipped} lines with too many columns are left out"] if skipped else []
-    notes += [f"{extra} lines have more than {dialect.width} columns"] if extra else []
-    kept = n_text <= max(_MAX_BAD * rows, 2)
-    if not kept.any():
-        raise ReadError(f"{path}: the columns hold text, not numbers", "Give one sample a line, in columns of numbers")
-    clean = np.flatnonzero(~tail[:, kept].any(axis=1))
-    footer = len(tail) - 1 - int(clean[-1]) if len(clean) else 0
-    columns = {}
-    for i, spool in enumerate(spools):
-        values, name = spool.close(), dialect.names[i] if dialect.names else f"column_{i + 1}"
-        if not kept[i]:
-            notes.append(f"column {name!r} is text and is left out")
-            continue
-        length = _filled(values[: len(values) - footer])
-        if length < len(values):
-            notes.append(f"column {name!r}: the last {len(values) - length} rows are empty and are left out")
-        columns[i] = values[:length] if length else values  # nothing but NaN is judged by the caller
-    return columns, notes
+def _reasons(left_out: list[LeftOut], table: list[Column]) -> str:
+    texts = [f"column {column.name!r} is text" for column in table if column.labels]
+    return "; ".join([*texts, *(f"column {one.name!r} is {one.reason}" for one in left_out)])
 
 
-def _chunks(path: Path, dialect: Dialect, encoding: str) -> Iterator[Any]:
-    import pandas as pd
-
-    yield from pd.read_csv(
-        path, sep=dialect.separator, decimal=dialect.decimal, header=None, names=range(dialect.width + 4),
-        skiprows=dialect.first_row, encoding=encoding, encoding_errors="replace", chunksize=_CHUNK_ROWS,
-        on_bad_lines="warn", low_memory=False, skip_blank_lines=True, index_col=False, quotechar='"',
-        comment=dialect.comment, float_precision="round_trip",
-    )  # fmt: skip
-
-
-def _numbers(cells: Any, dialect: Dialect, position: int) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Return a chunk's cells as numbers, and which cells hold text instead."""
-    import pandas as pd
-
-    if position in dialect.dates:
-        times = pd.to_datetime(cells.astype(str), errors="coerce", format="mixed", utc=True)
-        nanoseconds = times.dt.as_unit("ns").astype("int64").to_numpy()
-        seconds = np.round((nanoseconds - dialect.dates[position]) * 1e-9, 9)
-        return np.where(times.isna(), np.nan, seconds), (times.isna() & cells.notna()).to_numpy()
-    if cells.dtype.kind in "fiu":
-        return cells.to_numpy(), np.zeros(len(cells), bool)
-    # A quoted cell, or a number with its thousands in groups.
-    text = cells.astype("string").str.strip().str.replace(GROUPING, "", regex=True)
-    group, decimal = (".", ",") if dialect.decimal == "," else (",", ".")
-    grouped = text.str.contains(group, regex=False) & text.str.contains(decimal, regex=False)
-    text = text.mask(grouped.fillna(False), text.str.replace(group, "", regex=False))
-    if dialect.decimal == ",":
-        text = text.str.replace(",", ".", regex=False)
-    numbers = pd.to_numeric(text, errors="coerce").astype("float64").to_numpy(dtype=float, na_value=np.nan)
-    wordless = cells.isna() | text.str.lower().isin(["nan", ""])
-    return numbers, np.isnan(numbers) & ~wordless.to_numpy(dtype=bool)
+def _wrapped(table: list[Column], header: list[str]) -> list[Column]:
+    """Join lines that hold several samples each, if the header counts as many samples as there are cells."""
+    match = next((match for line in header if (match := _WRAPPED.search(line))), None)
+    if match is None or len(table) < 2 or any(column.labels for column in table):
+        return table
+    n, rows, width = int(match[1]), len(table[0].values), len(table)
+    if not rows * (width - 1) < n <= rows * width or rows < 2:
+        return table
+    values = np.full((rows, width), np.nan)
+    for i, column in enumerate(table):
+        values[: len(column.values), i] = column.values
+    words = next((match[1] or match[2] for line in header if (match := _IN_UNITS.search(line))), "")
+    unit = known_unit(words) or known_unit(words.lower()) or table[0].unit
+    return [replace(table[0], name="samples", values=values.reshape(-1)[:n], unit=unit, named=True)]
 
 
-def _filled(values: NDArray[Any]) -> int:
-    """Length without trailing NaN, looked for from the end."""
-    if values.dtype.kind != "f":
-        return len(values)
-    end = len(values)
-    while end:
-        tail = np.flatnonzero(~np.isnan(values[max(end - 65536, 0) : end]))
-        if len(tail):
-            return max(end - 65536, 0) + int(tail[-1]) + 1
-        end = max(end - 65536, 0)
-    return 0
+def _first_rows(table: list[Column], header: list[str]) -> list[Column]:
+    """Take rate and start from the first rows, where a device without a header writes them in every column.
+
+    A row that holds one whole number in all columns, beyond all samples, is the rate; above it may stand seconds since
+    1970. A line of two numbers above a single column is the number of samples and the increment or rate.
+    """
+    if any(column.named or column.labels for column in table) or not table:
+        return table
+    if len(table) == 1:
+        return _counted(table[0], header)
+    firsts = [[float(column.values[row]) for column in table] for row in range(min(3, len(table[0].values)))]
+    is_epoch = len(firsts) > 1 and len(set(firsts[0])) == 1 and 1e9 <= firsts[0][0] < 2e9
+    row = 1 if is_epoch else 0
+    hz = firsts[row][0] if len(firsts) > row else 0.0
+    rest = max(
+        (float(np.nanmax(np.abs(column.values[row + 1 :]))) for column in table if len(column.values) > row + 1),
+        default=hz,
+    )
+    rate = stated_rate(hz, f"row {row + 1}")
+    is_rate = len(set(firsts[row])) == 1 and hz.is_integer() and (is_epoch or hz > _OUTLIER * rest)
+    if not is_rate or rate is None or not rate.is_plausible:
+        return table
+    note = f"row {row + 1} holds {hz:.12g} in all columns: taken for the sampling rate in Hz"
+    return [_without(column, row + 1, rate, note) for column in table]
+
+
+def _counted(column: Column, header: list[str]) -> list[Column]:
+    cells = re.split(r"[\s;,]+", header[-1].strip()) if header else []
+    try:
+        numbers = [float(cell) for cell in cells]
+    except ValueError:
+        return [column]
+    if len(numbers) != 2 or len(column.values) not in numbers:
+        return [column]
+    other = numbers[1 - numbers.index(len(column.values))]
+    rate = stated_rate(other if other >= 1 else 1 / other if other > 0 else 0.0, f"header line {header[-1].strip()!r}")
+    return [_without(column, 0, rate, "")] if rate else [column]
+
+
+def _without(column: Column, rows: int, rate: Rate, note: str) -> Column:
+    notes = (*column.warnings, note) if note else column.warnings
+    return replace(column, values=column.values[rows:], rates=(*column.rates, rate), warnings=notes)

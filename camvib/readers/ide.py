@@ -163,7 +163,7 @@ def _number(data: bytes, at: int, keep_marker: bool = False) -> tuple[int, int]:
 
 def _rate(time_us: NDArray[Any], stated_hz: float, name: str) -> tuple[Rate | None, str, tuple[str, ...]]:
     """Take the mean over all blocks; the recorder's own figure is that of its first block, which starts late."""
-    rate, problem, notes = read_clock(time_us, "us", name)
+    rate, problem, notes, _ = read_clock(time_us, "us", name)
     if rate is None or not stated_hz or abs(stated_hz / rate.hz - 1) < 1e-3:
         return rate, problem, notes
     notes = (*notes, f"the first block of {name!r} runs at {stated_hz:.6g} Hz, all of them at {rate.hz:.6g} Hz")

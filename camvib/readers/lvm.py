@@ -11,11 +11,12 @@ import numpy as np
 
 from camvib.errors import NotATimeSeries, ReadError, Truncated
 from camvib.readers._dialect import Dialect, split
-from camvib.readers.csv import read_columns
+from camvib.readers._text_columns import read_columns
 from camvib.readers.parsing.blocks import BLOCK
-from camvib.readers.parsing.channel import Channel, rate_from_printed_step
+from camvib.readers.parsing.channel import rate_from_printed_step
+from camvib.readers.parsing.column import Column
 from camvib.readers.parsing.names import is_frequency, is_time
-from camvib.readers.parsing.table import Column, table_channels
+from camvib.readers.parsing.table import Found, table_channels
 from camvib.readers.parsing.text import encoding_of, parse_date
 
 _END = "***End_of_Header***"
@@ -28,7 +29,7 @@ def sniff(head: bytes, path: Path) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").startswith(b"LabVIEW Measurement")
 
 
-def read(path: Path) -> Iterator[Channel]:
+def read(path: Path) -> Iterator[Found]:
     """Read the channels below the first channel header; units and Delta_X come from it, times from X_Value columns."""
     with path.open("rb") as handle:
         head = handle.read(1 << 18)
@@ -46,7 +47,8 @@ def read(path: Path) -> Iterator[Channel]:
         names = names[:-1]
     names[:1] = [names[0] or "X_Value"] if names else []
     dialect = Dialect(separator, _decimal(lines[ends[1] + 2 : ends[1] + 40], separator), len(names), ends[1] + 2)
-    values, notes = read_columns(path, replace(dialect, names=tuple(names)), encoding)
+    found = read_columns(path, replace(dialect, names=tuple(names)), encoding)
+    values, notes = {i: one for i, one in found.values.items() if i not in found.labels}, found.notes
     columns = [_column(i, name, values[i], header, lines[: ends[0]]) for i, name in enumerate(names) if i in values]
     if not any(is_time(column.name) and np.isfinite(column.values[:BLOCK]).any() for column in columns):
         columns = [replace(column, rates=tuple(r for r in column.rates if r.hz != _DEFAULT_HZ)) for column in columns]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from camvib.errors import MissingExtra
 from camvib.readers.parsing.blocks import Spool
-from camvib.readers.parsing.channel import Channel
-from camvib.readers.parsing.table import Column, table_channels
+from camvib.readers.parsing.column import Column
+from camvib.readers.parsing.table import Found, table_channels
 
 _FRAGMENT_BYTES = 4_000_000
 _TIME = 1
@@ -23,7 +23,7 @@ def sniff(head: bytes, path: Path) -> bool:
     return head[:8] in (b"MDF     ", b"UnFinMF ")
 
 
-def read(path: Path) -> Iterator[Channel]:
+def read(path: Path) -> Iterator[Found]:
     """Read every scalar numeric channel with the time raster of its group."""
     try:
         from asammdf import MDF
@@ -37,7 +37,7 @@ def read(path: Path) -> Iterator[Channel]:
         yield from _channels(MDF(path if is_unfinished else handle))
 
 
-def _channels(opened: Any) -> Iterator[Channel]:
+def _channels(opened: Any) -> Iterator[Found]:
     names: set[str] = set()
     with opened as file:
         file.configure(read_fragment_size=_FRAGMENT_BYTES)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from camvib.errors import ReadError, Truncated
 from camvib.readers.parsing.blocks import BLOCK, SMALL_BYTES, Spool, from_file, is_long
-from camvib.readers.parsing.channel import Channel
-from camvib.readers.parsing.table import Column, array_columns, table_channels
+from camvib.readers.parsing.channel import Channel, LeftOut
+from camvib.readers.parsing.column import Column
+from camvib.readers.parsing.table import Found, table_channels
 from camvib.readers.parsing.variables import variable_channels
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
@@ -25,30 +26,31 @@ def sniff(head: bytes, path: Path) -> bool:
     return head.startswith(_NPY) or (head.startswith(_ZIP) and (b".npy" in head[:300] or path.suffix.lower() == ".npz"))
 
 
-def read(path: Path) -> Iterator[Channel]:
+def read(path: Path) -> Iterator[Found]:
     """Read every numeric array; in an NPZ, fs, fs_hz, sampling_rate_hz, unit, started, recorded_at are metadata."""
     with path.open("rb") as handle:
         if handle.read(4) != _ZIP:
             yield from _read_npy(path)
             return
     arrays: dict[str, NDArray[Any]] = {}
-    warnings: list[str] = []
+    left_out: list[LeftOut] = []
     with zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         total = sum(member.file_size for member in members)
         for member in members:
             array = _read_member(path, archive, member, total)
             if array is None:
-                warnings.append(f"{member.filename} holds Python objects and is not unpickled")
+                left_out.append(LeftOut(member.filename, "holds Python objects and is not unpickled"))
             else:
                 arrays[member.filename.removesuffix(".npy")] = array
     if not arrays:
-        message = "; ".join([f"{path}: no numeric array in this NPZ file", *warnings])
-        raise ReadError(message, "Save arrays of numbers")
-    yield from variable_channels(arrays, "npz", warnings=tuple(warnings))
+        said = [f"{one.name} {one.reason}" for one in left_out]
+        raise ReadError("; ".join([f"{path}: no numeric array in this NPZ file", *said]), "Save arrays of numbers")
+    yield from left_out
+    yield from variable_channels(arrays, "npz", warnings=tuple(f"{one.name} {one.reason}" for one in left_out))
 
 
-def _read_npy(path: Path) -> Iterator[Channel]:
+def _read_npy(path: Path) -> Iterator[Found]:
     with path.open("rb") as handle:
         shape, fortran, dtype = _header(handle)
         offset = handle.tell()
@@ -64,7 +66,7 @@ def _read_npy(path: Path) -> Iterator[Channel]:
         yield Channel("samples", values.reshape(-1), format="npy")
         return
     values = from_file(path, dtype, offset, shape, "F" if fortran else "C", path.stat().st_size)
-    yield from table_channels([Column(name, series) for name, series in array_columns("samples", values)], "npy")
+    yield from variable_channels({"samples": values}, "npy")
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

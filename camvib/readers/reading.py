@@ -1,43 +1,22 @@
-"""Files of any format → channels → recordings in SI units.
-
-A reader is a module in the entry-point group ``camvib.readers`` with ``sniff(head, path) -> bool``,
-``read(path) -> Iterator[Channel]`` and, if it must be asked before others, an integer ``priority`` (default 50).
-"""
+"""Channels of a file → recordings in SI units, joined with what is declared; and what a file says of itself."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-import pkgutil
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from camvib.errors import CamvibError, EmptyFile, MissingMetadata, ReadError, UnitError, UnknownFormat
+from camvib.errors import CamvibError, EmptyFile, MissingMetadata, ReadError, UnitError, printable
+from camvib.readers.opening import open_file
 from camvib.readers.parsing.blocks import not_finite, scaled
-from camvib.readers.parsing.channel import DECLARE_UNIT, Channel, resolve_rate
+from camvib.readers.parsing.channel import DECLARE_UNIT, Channel, LeftOut, resolve_rate
 from camvib.readers.parsing.names import comparable, split_name
 from camvib.records import Recording, file_sha256
-from camvib.units import parse_unit
+from camvib.units import ARBITRARY, parse_unit
 
-_HEAD_BYTES = 4096
 _NOT_VIBRATION = ("time",)
-_UNPACK, _EXPORT, _OTHER = "Unpack it and name the files in it", "Export the table as CSV", "Name the recording itself"
-_FOREIGN = {
-    b"PK": ("a ZIP archive (or an Excel file)", f"{_UNPACK}, or export the table as CSV"),
-    b"\x1f\x8b": ("packed with gzip", _UNPACK), b"BZh": ("packed with bzip2", _UNPACK),
-    b"\xfd7zXZ": ("packed with xz", _UNPACK), b"7z\xbc\xaf": ("a 7z archive", _UNPACK),
-    b"Rar!": ("a RAR archive", _UNPACK), b"\xd0\xcf\x11\xe0": ("an old Excel file", _EXPORT),
-    b"SQLite": ("a database", _EXPORT), b"%PDF": ("a PDF document", _OTHER),
-    b"\x89PNG": ("a picture", _OTHER), b"\xff\xd8\xff": ("a picture", _OTHER),
-    b"OggS": ("lossy audio", "Export PCM or floating-point WAV"),
-    b"ID3": ("lossy audio", "Export PCM or floating-point WAV"),
-}  # fmt: skip
 
 
 def read_channels(path: Path) -> list[Channel]:
@@ -50,27 +29,7 @@ def read_channels(path: Path) -> list[Channel]:
     ReadError
         The file is empty, of no known format, damaged, or holds no time series.
     """
-    path = Path(path)
-    name, reader, warnings = _reader_for(path, _head(path))
-    try:
-        channels = list(reader.read(path))
-    except CamvibError as error:
-        if str(path) in error.message:
-            raise
-        raise type(error)(f"{path}: {error.message}", error.remedy) from error
-    except ImportError as error:
-        raise ReadError(
-            f"{path}: the {name} reader cannot be loaded: {error}", f"Install it: pip install camvib[{name}]"
-        ) from error
-    # A third party's parser may raise anything on a damaged file.
-    except (Exception, MemoryError) as error:
-        raise ReadError(
-            f"{path}: damaged, or not {name} as camvib knows it: {type(error).__name__}: {str(error)[:200]}",
-            f"Copy the file again, or export it once more; if other software reads it, report it with {name} as format",
-        ) from error
-    if not channels:
-        raise EmptyFile(f"{path}: no time series in this {name} file", "Check what was exported")
-    return [_noted(channel, warnings) for channel in channels] if warnings else channels
+    return open_file(path).channels
 
 
 def read(
@@ -93,7 +52,7 @@ def read(
         Name, as ``camvib read`` lists it; ``H[2]`` is the third column of a 2-D array, ``acc_g[3,:,0]`` one series of
         a 3-D array, and ``*`` stands for anything (``acc_g[*,:,0]``). Without it, every vibration channel is read.
     sampling_rate_hz : float, optional
-        Needed where the file does not state its rate; must agree with the file where it does.
+        Needed where the file does not state its rate; wins over what the file states, with a warning that names both.
     unit : str, optional
         Needed where the file does not state it, and preferred to the file's; ``arbitrary`` on purpose.
     start_s, end_s : float, optional
@@ -128,23 +87,62 @@ def recordings_of(
     asset: str = "",
     recorded_at: datetime | None = None,
 ) -> Iterator[Recording]:
-    """Do `read` for a file whose channels are at hand (segments of one file need it read only once)."""
+    """Do `read` for a file whose channels are at hand (segments of one file need it read only once).
+
+    Where no channel is named, those that cannot be used are left out, and the others say so; if none can, the first
+    one's error is raised.
+    """
     chosen = _named(path, channels, channel) if channel else _vibration(path, channels, unit)
+    settled: list[tuple[Channel, float, tuple[str, ...], Any, tuple[str, ...]]] = []
+    errors: list[CamvibError] = []
     for one in chosen:
-        where = f"{path}, channel {one.name!r}"
-        rate_hz, notes = resolve_rate(one, sampling_rate_hz, where)
-        scale, history, unit_notes = _unit_of(one, unit, where)
-        cut, first, cut_note = _cut(one, rate_hz, start_s, end_s, where)
-        notes += _check_samples(cut, where)
+        try:
+            settled.append(_settle(path, one, sampling_rate_hz, unit))
+        except CamvibError as error:
+            errors.append(error)
+    if errors and (channel or not settled):
+        raise errors[0]
+    left_out = tuple(f"left out: {error.message.removeprefix(f'{printable(str(path))}, ')}" for error in errors)
+    for one, rate_hz, notes, scale, history in settled:
+        cut, first, cut_note = _cut(one, rate_hz, start_s, end_s, _where(path, one))
         yield Recording(
-            scaled(cut, scale.factor), rate_hz, scale.si, one.name, str(path), content_sha256, asset,
-            first / rate_hz, recorded_at or one.recorded_at, (*history, *cut_note),
-            (*one.warnings, *unit_notes, *notes),
+            scaled(cut, scale.factor), rate_hz, scale.si, one.name, printable(str(path)), content_sha256, asset,
+            first / rate_hz, recorded_at or one.recorded_at, (*one.history, *history, *cut_note),
+            (*one.warnings, *notes, *left_out),
         )  # fmt: skip
 
 
+def _settle(
+    path: Path, one: Channel, declared_hz: float | None, unit: str | None
+) -> tuple[Channel, float, tuple[str, ...], Any, tuple[str, ...]]:
+    """Settle rate and unit of a channel; returns it with rate, notes, scale and history."""
+    where = _where(path, one)
+    _check_problem(one, unit, where)
+    rate_hz, notes = resolve_rate(one, declared_hz, where)
+    scale, history, unit_notes = _unit_of(one, unit, where)
+    return one, rate_hz, (*unit_notes, *notes, *_check_samples(one.samples, where)), scale, history
+
+
+def _check_problem(one: Channel, unit: str | None, where: str) -> None:
+    if one.problem and unit != ARBITRARY:
+        raise ReadError(
+            f"{where}: {one.problem}",
+            "Save the samples in their unit; or declare --unit arbitrary, if levels mean nothing",
+        )
+
+
+def _where(path: Path, one: Channel) -> str:
+    return f"{path}, channel {one.name!r}"
+
+
 def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, Any]:
-    """Say what a file holds: format, rate of its first vibration channel, all channels, duration, warnings.
+    """Say what a file holds.
+
+    Returns
+    -------
+    dict
+        format, sampling_rate_hz (of its first vibration channel), channels, duration_s, warnings, left_out (name and
+        reason of what is no channel, or cannot be used), stated (what, value and where of each statement).
 
     Raises
     ------
@@ -152,7 +150,7 @@ def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, 
         The file cannot be read, or states no sampling rate and none is declared.
     """
     path = Path(path)
-    channels = read_channels(path)
+    channels, left_out = open_file(path)
     rows: list[dict[str, Any]] = []
     warnings: list[str] = []
     errors: list[CamvibError] = []
@@ -161,6 +159,7 @@ def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, 
             row, notes = _describe_channel(path, channel, sampling_rate_hz)
         except CamvibError as error:
             errors.append(error)
+            left_out.append(LeftOut(channel.name, error.message.removeprefix(f"{printable(_where(path, channel))}: ")))
             continue
         rows.append(row)
         warnings += [note for note in notes if note not in warnings]
@@ -175,12 +174,51 @@ def describe(path: Path, *, sampling_rate_hz: float | None = None) -> dict[str, 
         "channels": rows,
         "duration_s": main["samples"] / main["sampling_rate_hz"],
         "warnings": [*warnings, *(str(error) for error in errors[:5])],
+        "left_out": [
+            {"name": one.name, "reason": one.reason} for one in [*left_out, *_not_taken(path, channels, rows)]
+        ],
+        "stated": _stated(channels),
     }
 
 
+def _not_taken(path: Path, channels: Sequence[Channel], rows: Sequence[dict[str, Any]]) -> list[LeftOut]:
+    """Name the channels that are listed, and that `read` does not take of itself."""
+    listed = [channel for channel in channels if any(row["name"] == channel.name for row in rows)]
+    try:
+        taken = {channel.name for channel in _vibration(path, listed, None)}
+    except MissingMetadata:
+        taken = set()
+    return [LeftOut(one.name, _why_not(one, listed)) for one in listed if one.name not in taken]
+
+
+def _why_not(one: Channel, channels: Sequence[Channel]) -> str:
+    if one.unit and not _is_vibration(one.unit):
+        return f"{one.unit} is no unit of vibration"
+    if not one.unit and any(other.unit for other in channels):
+        return "no unit is stated, while other channels have one: name it with --channel, and its unit with --unit"
+    return "far slower than the fastest channel: name it with --channel"
+
+
+def _stated(channels: Sequence[Channel]) -> list[dict[str, Any]]:
+    """List what the file states and where, each statement once."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in channels:
+        rows: list[tuple[str, Any, str]] = [
+            ("sampling_rate_hz", rate.hz if not rate.others else [rate.hz, *rate.others], rate.source)
+            for rate in one.rates
+        ]
+        rows += [("unit", one.unit, f"channel {one.name!r}")] if one.unit else []
+        rows += [("scale", step, f"channel {one.name!r}") for step in one.history]
+        rows += [("recorded_at", one.recorded_at.isoformat(), "the file")] if one.recorded_at else []
+        for what, value, where in rows:
+            found.setdefault((what, where), {"what": what, "value": value, "where": where})
+    return list(found.values())
+
+
 def _describe_channel(path: Path, channel: Channel, declared_hz: float | None) -> tuple[dict[str, Any], list[str]]:
-    where = f"{path}, channel {channel.name!r}"
+    where = _where(path, channel)
     notes = _check_samples(channel.samples, where)
+    _check_problem(channel, None, where)
     rate_hz, rate_notes = resolve_rate(channel, declared_hz, where)
     if channel.unit is None:
         notes = (*notes, f"channel {channel.name!r} has no unit: declare --unit")
@@ -191,60 +229,6 @@ def _describe_channel(path: Path, channel: Channel, declared_hz: float | None) -
         "sampling_rate_hz": rate_hz,
     }
     return row, [*channel.warnings, *rate_notes, *notes]
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as handle:
-            head = handle.read(_HEAD_BYTES)
-    except IsADirectoryError as error:
-        raise ReadError(f"{path}: is a folder", "Name a file, or give the folder to camvib diagnose") from error
-    except OSError as error:
-        raise ReadError(f"{path}: {error.strerror}", "Check the path and the permission to read") from error
-    if not head:
-        raise EmptyFile(f"{path}: 0 bytes", "Copy or export the file again")
-    return head
-
-
-@functools.cache
-def _plugins() -> tuple[tuple[str, str], ...]:
-    """Names and modules of all readers; a checkout that is not installed still has its own."""
-    found = {point.name: point.value for point in entry_points(group="camvib.readers")}
-    here = f"{__package__}."
-    own = {
-        module.name: here + module.name
-        for module in pkgutil.iter_modules([str(Path(__file__).parent)])
-        if not module.name.startswith("_") and not module.ispkg and here + module.name != __name__
-    }
-    known = set(found.values())
-    return tuple((found | {name: module for name, module in own.items() if module not in known}).items())
-
-
-def _reader_for(path: Path, head: bytes) -> tuple[str, ModuleType, tuple[str, ...]]:
-    matches: list[tuple[int, str, ModuleType]] = []
-    warnings: list[str] = []
-    for name, module in _plugins():
-        try:
-            reader = importlib.import_module(module)
-            if reader.sniff(head, path):
-                matches.append((-int(getattr(reader, "priority", 50)), name, reader))
-        # Somebody else's plugin must not take the other readers down with it.
-        except Exception as error:  # noqa: BLE001
-            warnings.append(f"reader {name!r} is broken and was passed over: {type(error).__name__}: {error}")
-    if not matches:
-        if foreign := next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None):
-            raise UnknownFormat(f"{path}: is {foreign[0]}", foreign[1])
-        known = ", ".join(sorted(name for name, _ in _plugins()))
-        raise UnknownFormat(
-            f"{path}: the content is of no known format ({known}). {'; '.join(warnings)}".strip(),
-            "Export it as CSV, WAV, Parquet or UFF 58, or plug a reader in (docs/reference/formats.md)",
-        )
-    _, name, reader = min(matches, key=lambda match: match[:2])
-    return name, reader, tuple(warnings)
-
-
-def _noted(channel: Channel, warnings: tuple[str, ...]) -> Channel:
-    return replace(channel, warnings=(*channel.warnings, *warnings))
 
 
 def _named(path: Path, channels: Sequence[Channel], wanted: str) -> list[Channel]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import numpy as np
 from camvib.errors import NotATimeSeries, Truncated
 from camvib.readers.parsing.blocks import BLOCK, Spool
 from camvib.readers.parsing.channel import Channel, Rate, rate_from_step
-from camvib.readers.parsing.names import is_frequency
-from camvib.readers.parsing.table import Column, table_channels
+from camvib.readers.parsing.column import Column
+from camvib.readers.parsing.names import is_frequency, rate_of
+from camvib.readers.parsing.scopes import UNIT_KEYS
+from camvib.readers.parsing.table import Found, table_channels
 
 _LABVIEW_EPOCH = 1904
 _LEAD_IN = 28  # bytes: tag, flags, version, length of the segment, place of its samples
@@ -28,7 +30,7 @@ def sniff(head: bytes, path: Path) -> bool:
     return head.startswith(b"TDSm")
 
 
-def read(path: Path) -> Iterator[Channel]:
+def read(path: Path) -> Iterator[Found]:
     """Read every numeric channel, scaled as the file's properties say."""
     from nptdms import TdmsFile
 
@@ -51,9 +53,9 @@ def read(path: Path) -> Iterator[Channel]:
                 if _over_frequency(channel.properties):
                     spectra.append(name)
                     continue
-                columns.append(_column(channel, name, total))
+                columns.append(_column(channel, name, total, [group.properties, file.properties]))
             for one in table_channels(columns, "tdms", unfinished):
-                found = True
+                found = found or isinstance(one, Channel)
                 yield one
     if spectra and not found:
         raise NotATimeSeries(f"{path}: {spectra[0]!r} is a spectrum: no samples over time", "Export the time series")
@@ -78,7 +80,7 @@ def _check_segments(path: Path, size: int) -> tuple[str, ...]:
     return ()
 
 
-def _column(channel: Any, name: str, total_bytes: int) -> Column:
+def _column(channel: Any, name: str, total_bytes: int, above: Sequence[Any]) -> Column:
     spool = Spool(total_bytes)
     for first in range(0, len(channel), BLOCK):
         block = channel[first : first + BLOCK]
@@ -87,7 +89,21 @@ def _column(channel: Any, name: str, total_bytes: int) -> Column:
     unit = properties.get("unit_string") or properties.get("NI_UnitDescription") or None
     if np.dtype(channel.dtype).kind == "M":
         unit = "s"
-    return Column(name, spool.close(), unit, _rates(properties), _start(properties))
+    rates = _rates(properties)
+    for owner in (properties, *above):  # the channel's own statements before its group's, and those before the file's
+        rates = rates or _stated(owner)
+        unit = unit or next((str(owner[key]) for key in owner if str(key).lower() in UNIT_KEYS and owner[key]), None)
+    return Column(name, spool.close(), unit, rates, _start(properties))
+
+
+def _stated(properties: Any) -> tuple[Rate, ...]:
+    """Read properties that people name themselves: ``SampleRate``, ``Sampling rate (Hz)``."""
+    found = (
+        rate_of(str(key), str(value), f"property {key!r}")
+        for key, value in properties.items()
+        if not str(key).startswith("wf_") and isinstance(value, (str, int, float, np.number))
+    )
+    return tuple(rate for rate in found if rate)
 
 
 def _seconds(block: Any) -> Any:

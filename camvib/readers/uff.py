@@ -72,7 +72,7 @@ def _channel(path: Path, head: Dataset58, name: str) -> Channel:
         rate, problem = rate_from_step(step, digits, f"abscissa increment {step:.6g} s"), ""
         warnings: tuple[str, ...] = ()
     else:
-        rate, problem, warnings = read_clock(times, "s", "abscissa")
+        rate, problem, warnings, _ = read_clock(times, "s", "abscissa")
     return Channel(
         name, values, unit=unit or None, recorded_at=_date(head.ids[2]), warnings=warnings, format="uff",
         rates=(rate,) if rate else (), rate_problem=problem,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from camvib.errors import CamvibError, LabelsError
 from camvib.readers import Channel, read_channels, recordings_of, split_name
+from camvib.recordings.shaft_speed import shaft_speeds_hz
 from camvib.records import Recording, file_sha256
 
 
@@ -66,8 +67,10 @@ class Entry:
             self.file, channels, content_sha256, channel=channel, sampling_rate_hz=self.sampling_rate_hz,
             unit=unit, start_s=self.start_s, end_s=self.end_s, asset=self.asset, recorded_at=self.recorded_at,
         )  # fmt: skip
+        speed = shaft_speeds_hz([self.attributes])
         for one in found:
-            yield one if channel == self.channel else replace(one, channel=self.channel or one.channel)
+            name = one.channel if channel == self.channel else self.channel or one.channel
+            yield replace(one, channel=name, shaft_hz=None if speed is None else float(speed[0]))
 
 
 def listed_channels(attributes: dict[str, str]) -> list[str]:

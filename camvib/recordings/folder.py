@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from tqdm import tqdm
 
-from camvib.errors import CamvibError, LabelsError, ReadError
+from camvib.errors import CamvibError, LabelsError, ReadError, printable
 from camvib.readers import is_time, read_channels
+from camvib.recordings.discovery import check_folder, discover, row_entry
 from camvib.recordings.entries import CHOOSE, Entry, listed_channels, recordings
-from camvib.recordings.labels import LABELS, SEGMENTS, WHY_GROUPS, Row, read_rows, with_segments
+from camvib.recordings.labels import LABELS, WHY_GROUPS, Row, is_link_out, read_rows, with_segments
+from camvib.recordings.spelling import spelled
 from camvib.records import Recording, file_sha256
-
-_SKIPPED_FOLDERS = {"twins", "masks", "__pycache__", "__MACOSX"}
 
 
 class LabelledSet:
@@ -64,12 +63,15 @@ class LabelledSet:
             labels.csv is missing, empty or malformed; files are missing; only one label or group.
         """
         folder = Path(folder)
-        _check_folder(folder)
+        check_folder(folder)
         warnings: list[str] = []
-        rows = read_rows(folder / LABELS, group_column=group_column, extra_columns=extra_columns)
-        rows = with_segments(folder, rows, warnings, extra_columns, strict=True)
+        rows = read_rows(folder / LABELS, group_column=group_column, extra_columns=extra_columns, notes=warnings)
+        rows = spelled(folder, with_segments(folder, rows, warnings, extra_columns, strict=True), warnings)
         _check_rows(folder, rows)
-        entries = [_entry(folder, row, channel, unit, sampling_rate_hz) for row in rows]
+        if others := _unlisted(folder, rows):
+            shown = ", ".join(map(printable, others[:5])) + (", …" if len(others) > 5 else "")
+            warnings.append(f"{len(others)} files of the folder are not in {LABELS} and are left out: {shown}")
+        entries = [row_entry(folder, row, channel, unit, sampling_rate_hz) for row in rows]
         for row, entry in zip(rows, entries, strict=True):
             _check_channel(folder, row, entry)
         return cls(folder, entries, warnings)
@@ -104,108 +106,13 @@ class LabelledSet:
         return total.hexdigest()
 
 
-def expand(
-    paths: Iterable[Path],
-    *,
-    channel: str | None = None,
-    unit: str | None = None,
-    sampling_rate_hz: float | None = None,
-) -> Iterator[Entry]:
-    """List what to diagnose; labels are not needed.
-
-    A folder with labels.csv gives its rows; any other folder its files, except hidden ones, ``twins/``, ``masks/``,
-    ``*.md`` and ``LICENSE*``; a file takes what a labels.csv above it says of it. What is passed here comes first.
-
-    Raises
-    ------
-    LabelsError
-        A folder cannot be read, holds no files, or its labels.csv is malformed.
-    """
-    for path in map(Path, paths):
-        if not path.is_dir():
-            yield _single(path, channel, unit, sampling_rate_hz)
-            continue
-        found = list(_walk(path, channel, unit, sampling_rate_hz))
-        if not found:
-            raise LabelsError(f"{path}: no recordings in this folder", "Name a folder or files with recordings")
-        yield from found
-
-
-def _walk(folder: Path, channel: str | None, unit: str | None, rate: float | None) -> Iterator[Entry]:
-    _check_folder(folder)
-    if (folder / LABELS).is_file():
-        for row in with_segments(folder, read_rows(folder / LABELS, strict=False), [], True, strict=False):
-            yield _entry(folder, row, channel, unit, rate, declared_first=True)
-        return
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            if path.name not in _SKIPPED_FOLDERS:
-                yield from _walk(path, channel, unit, rate)
-        elif path.suffix.lower() != ".md" and not path.name.startswith("LICENSE") and path.name != SEGMENTS:
-            yield _single(path, channel, unit, rate)
-
-
-def _single(path: Path, channel: str | None, unit: str | None, rate: float | None) -> Entry:
-    """Look a file up in the labels.csv of its folder, or of one of three above."""
-    for folder in list(path.absolute().parents)[:4]:
-        if not (folder / LABELS).is_file():
-            continue
-        table = folder / LABELS
-        row = _rows_by_file(table, table.stat().st_mtime_ns).get(path.absolute().relative_to(folder).as_posix())
-        if row is None:
-            break
-        whole = Entry(
-            path,
-            row.label,
-            row.group,
-            row.channel,
-            row.sampling_rate_hz,
-            row.unit,
-            row.asset,
-            recorded_at=row.recorded_at,
-            attributes=row.attributes,
-        )
-        return _declared(whole, channel, unit, rate)
-    return Entry(path, channel=channel, unit=unit, sampling_rate_hz=rate)
-
-
-@lru_cache(maxsize=4)
-def _rows_by_file(table: Path, modified_ns: int) -> dict[str, Row]:
-    try:
-        return {row.file: row for row in reversed(read_rows(table, strict=False))}
-    except LabelsError:  # it may describe something else; whoever names the folder itself is told
-        return {}
-
-
-def _declared(entry: Entry, channel: str | None, unit: str | None, rate: float | None) -> Entry:
-    return replace(
-        entry,
-        channel=channel or entry.channel,
-        unit=unit or entry.unit,
-        sampling_rate_hz=rate or entry.sampling_rate_hz,
-    )
-
-
-def _entry(
-    folder: Path, row: Row, channel: str | None, unit: str | None, rate: float | None, declared_first: bool = False
-) -> Entry:
-    entry = Entry(
-        folder / row.file, row.label, row.group, row.channel or channel, row.sampling_rate_hz or rate, row.unit or unit,
-        row.asset, row.start_s, row.end_s, row.recorded_at, row.attributes,
-    )  # fmt: skip
-    return _declared(entry, channel, unit, rate) if declared_first else entry
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise LabelsError(f"{folder}: {what}; a labelled set is a folder", "Name the folder that holds labels.csv")
-    try:
-        next(folder.iterdir(), None)
-    except OSError as error:
-        raise LabelsError(f"{folder}: {error.strerror}", "Grant the permission to read the folder") from error
+def _unlisted(folder: Path, rows: Sequence[Row]) -> list[str]:
+    """Name the files that look like recordings and that labels.csv does not list."""
+    listed = {row.file for row in rows}
+    found = discover([folder])
+    others = [_relative(entry.file, folder) for entry in found.entries if _relative(entry.file, folder) not in listed]
+    suffixes = {Path(file).suffix.lower() for file in listed}
+    return [file for file in others if Path(file).suffix.lower() in suffixes]
 
 
 def _check_rows(folder: Path, rows: Sequence[Row]) -> None:
@@ -216,6 +123,12 @@ def _check_rows(folder: Path, rows: Sequence[Row]) -> None:
         raise LabelsError(
             f"{table}: {len(missing)} files are missing: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}",
             f"Unpack {archives} into a copy of this folder" if archives else "Copy them there, or remove their rows",
+        )
+    out = next((row for row in rows if is_link_out(folder / row.file, folder)), None)
+    if out is not None:
+        raise LabelsError(
+            f"{table}: row {out.line}: {out.file!r} is a link that leads out",
+            "Copy the file itself there",
         )
     seen: dict[tuple[object, ...], Row] = {}
     for row in rows:

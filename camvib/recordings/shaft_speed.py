@@ -54,3 +54,9 @@ def _column(rows: Rows, declared: str) -> str:
         except (KeyError, ValueError):
             continue
     return ""
+
+
+def shaft_speeds_hz(rows: Rows, declared: str = "") -> NDArray[np.floating] | None:
+    """Shaft speed of each row in Hz, shape (rows,); None where the table does not name it for all of them."""
+    speeds = _speeds_hz(rows, declared) if rows else np.empty(0)
+    return speeds if len(speeds) else None

@@ -17,8 +17,9 @@ import numpy as np
 
 import camvib
 from camvib.errors import ModelError
+from camvib.networks import network_class
 from camvib.registry.tracking import mlflow_client, tracking_uri
-from camvib.settings import home
+from camvib.settings import Settings, home
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -106,8 +107,9 @@ def _signature(described: dict[str, Any]) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    given, classes, settings = described["input"], len(described["classes"]), described["settings"]
-    samples, rows = round(given["window_s"] * given["sampling_rate_hz"]), settings["spectrogram"]["rows"]
+    given, classes = described["input"], len(described["classes"])
+    settings = Settings.model_validate(described["members"][0]["settings"])
+    samples, rows = round(given["window_s"] * given["sampling_rate_hz"]), settings.image.rows
     single = np.dtype(np.float32)
     inputs: list[Any] = [TensorSpec(single, (-1, samples))]
     outputs: list[Any] = [
@@ -115,7 +117,7 @@ def _signature(described: dict[str, Any]) -> ModelSignature:
         TensorSpec(np.dtype(np.float64), (-1, classes), "probabilities"),
         TensorSpec(single, (-1, classes, -1, -1), "maps"),
     ]
-    if "twin" in settings:  # it compares with the asset's baseline
+    if network_class(settings.model.name).needs_baseline:  # it compares with the asset's baseline
         inputs = [TensorSpec(single, (-1, samples), "waveform")]
         inputs += [TensorSpec(single, (-1, rows), name) for name in ("baseline_db", "spread_db")]
         outputs.append(TensorSpec(single, (-1, -1, -1), "change"))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,8 @@ class FleetPlan:
     family : Family
     faults_per_recording : int
         1, or 2 for recordings with two faults at once (label ``"crack+impact"``).
+    healthy_first : int
+        So many recordings of each specimen, its first ones, are healthy: what a plant records when a machine is new.
     """
 
     recordings: int
@@ -115,6 +117,7 @@ class FleetPlan:
     sampling_rate_hz: float = 4096.0
     family: Family = CANTILEVER
     faults_per_recording: int = 1
+    healthy_first: int = 0
 
     def __post_init__(self) -> None:
         if self.recordings < 1 or self.recordings_per_specimen < 1 or self.faults_per_recording not in (1, 2):
@@ -122,6 +125,11 @@ class FleetPlan:
                 f"a fleet of {self.recordings} recordings, {self.recordings_per_specimen} a specimen, "
                 f"{self.faults_per_recording} faults a recording",
                 "Ask for at least 1 recording, 1 a specimen, and 1 or 2 faults",
+            )
+        if not 0 <= self.healthy_first < self.recordings_per_specimen:
+            raise SettingsError(
+                f"{self.healthy_first} healthy recordings of {self.recordings_per_specimen} a specimen",
+                "Ask for fewer than a specimen has",
             )
         if self.seed < 0 or not 0.1 <= self.duration_s <= 600 or not 500 <= self.sampling_rate_hz <= 65536:
             raise SettingsError(
@@ -134,8 +142,10 @@ class FleetPlan:
         number, place = divmod(index, self.recordings_per_specimen)
         specimen = self.family.specimen(f"beam-{self.seed}-{number:04d}", self._rng(_SPECIMEN, number))
         conditions: list[tuple[type[Fault], ...]] = [(), *itertools.combinations(FAULTS, self.faults_per_recording)]
-        order = self._rng(_ORDER, number).permutation(self.recordings_per_specimen)
-        kinds = conditions[(order[place] + number) % len(conditions)]
+        mixed = self.recordings_per_specimen - self.healthy_first
+        order = self._rng(_ORDER, number).permutation(mixed)
+        later = place - self.healthy_first
+        kinds = conditions[(order[later] + number) % len(conditions)] if later >= 0 else ()
         rng, fault_rng = self._rng(_RECORDING, index, 2), self._rng(_FAULTS, index)
         return RecordingSpec(
             specimen=specimen,
@@ -242,6 +252,8 @@ def write_fleet(
     progress: bool = True,
     family: Family = CANTILEVER,
     faults_per_recording: int = 1,
+    healthy_first: int = 0,
+    part: Literal["all", "first", "later"] = "all",
     workers: int | None = None,
 ) -> Path:
     """Write a labelled folder of simulated recordings; the same seed gives the same bytes.
@@ -259,7 +271,10 @@ def write_fleet(
     duration_s, sampling_rate_hz : float
     twins, progress : bool
     family : Family
-    faults_per_recording : int
+    faults_per_recording, healthy_first : int
+        See `FleetPlan`.
+    part : str
+        ``first`` writes the healthy first recordings of each specimen alone, ``later`` those after them.
     workers : int, optional
 
     Returns
@@ -273,21 +288,24 @@ def write_fleet(
         A number is out of range, or the folder holds recordings of another fleet.
     """
     plan = FleetPlan(
-        recordings, seed, recordings_per_specimen, duration_s, sampling_rate_hz, family, faults_per_recording
-    )
-    stems = [plan.stem(i) for i in range(recordings)]
+        recordings, seed, recordings_per_specimen, duration_s, sampling_rate_hz, family, faults_per_recording,
+        healthy_first,
+    )  # fmt: skip
+    first = [i % recordings_per_specimen < healthy_first for i in range(recordings)]
+    chosen = [i for i in range(recordings) if part == "all" or first[i] == (part == "first")]
+    stems = [plan.stem(i) for i in chosen]
     foreign = {path.stem for path in (out / "recordings").glob("*.npz")} - set(stems)
     if foreign:
         raise SettingsError(f"{out} holds recordings of another fleet, such as {min(foreign)}", "Choose another folder")
     for folder in ("recordings", *(("twins", "masks") if twins else ())):
         (out / folder).mkdir(parents=True, exist_ok=True)
     write = functools.partial(_write_recording, plan, out, _evidence_grid(plan) if twins else None)
-    truth = list(_parallel(write, range(recordings), workers, progress))
+    truth = list(_parallel(write, chosen, workers, progress))
     if twins:
         _write_csv(out / "truth.csv", ("file", "label", "snr_db", "noise_rms", "evidence_share", "faults"), truth)
     rows = [
         (f"recordings/{stem}.npz", label, name := stem[:-4], CHANNEL, sampling_rate_hz, UNIT, name, plan.recorded_at(i))
-        for i, (stem, (_, label, *_)) in enumerate(zip(stems, truth, strict=True))
+        for i, stem, (_, label, *_) in zip(chosen, stems, truth, strict=True)
     ]
     _write_csv(out / "labels.csv", LABEL_COLUMNS, rows)  # last: a folder without it is not finished
     return out
@@ -307,9 +325,9 @@ def _evidence_grid(plan: FleetPlan) -> _Grid:
     import torch  # slow to import, and not needed without twins
 
     from camvib.images.spectrogram import SpectrogramLayer
-    from camvib.settings import SpectrogramSettings
+    from camvib.settings import ImageSettings
 
-    layer = SpectrogramLayer(SpectrogramSettings.model_validate({"window_s": plan.duration_s}), plan.sampling_rate_hz)
+    layer = SpectrogramLayer(ImageSettings.model_validate({"window_s": plan.duration_s}), plan.sampling_rate_hz)
 
     def power(signals: NDArray[np.float32]) -> NDArray[np.floating]:
         with torch.inference_mode():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 from camvib.simulation.beam import Cantilever
 from camvib.simulation.excitation import ExcitationFamily, Range, log_uniform
 from camvib.simulation.fleet import Family, FleetPlan
@@ -34,12 +34,12 @@ class Rig:
     ----------
     plan : FleetPlan
         `RECORDINGS` recordings of one specimen.
-    image : SpectrogramSettings
+    image : ImageSettings
         Of 128 × 128 cells; window, frame length, frequency axis and band differ from rig to rig.
     """
 
     plan: FleetPlan
-    image: SpectrogramSettings
+    image: ImageSettings
 
 
 def draw_rig(seed: int, number: int) -> Rig:
@@ -92,10 +92,10 @@ def _excitation(rng: np.random.Generator) -> ExcitationFamily:
     )
 
 
-def _image(rng: np.random.Generator) -> SpectrogramSettings:
+def _image(rng: np.random.Generator) -> ImageSettings:
     window_s = float(rng.choice([4.0, 4.0, 4.0, 2.0, 0.9]))
     fraction = float(rng.choice([1 / 16, 1 / 16, 1 / 16, 1 / 8, 1 / 4, 0.44]))
-    return SpectrogramSettings.model_validate(
+    return ImageSettings.model_validate(
         {
             "window_s": window_s,
             "fft_s": window_s * max(fraction, 0.06 / window_s),

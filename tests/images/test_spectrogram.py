@@ -11,13 +11,13 @@ from camvib.errors import SettingsError, SignalError
 from camvib.images.axes import frequency_edges
 from camvib.images.spectrogram import SpectrogramLayer, spectrogram, window_length_s
 from camvib.records import Recording
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
 RATE = 4096.0
 
 
 def layer(**changes: object) -> SpectrogramLayer:
-    return SpectrogramLayer(SpectrogramSettings(window_s=4.0, **changes), RATE)  # type: ignore[arg-type]
+    return SpectrogramLayer(ImageSettings(window_s=4.0, **changes), RATE)  # type: ignore[arg-type]
 
 
 def tone(hz: float, seconds: float = 4.0, amplitude: float = 1.0) -> torch.Tensor:
@@ -71,7 +71,7 @@ def test_bias_is_not_vibration() -> None:
 @pytest.mark.parametrize("rate", [64.0, 1000.0, 12000.0, 48000.0])
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.7])
 def test_every_rate_and_length_gives_the_same_grid(rate: float, seconds: float) -> None:
-    module = SpectrogramLayer(SpectrogramSettings(window_s=seconds), rate)
+    module = SpectrogramLayer(ImageSettings(window_s=seconds), rate)
     image = module(torch.randn(2, module.n))
     assert image.shape == (2, 128, 128)
     assert torch.isfinite(image).all()
@@ -84,15 +84,15 @@ def test_silence_is_finite() -> None:
 
 def test_a_band_past_half_the_rate_is_refused() -> None:
     with pytest.raises(SettingsError, match="2048"):
-        frequency_edges(SpectrogramSettings(high_hz=3000), RATE)
+        frequency_edges(ImageSettings(high_hz=3000), RATE)
 
 
 def test_the_spectrogram_of_a_segment_has_the_times_of_the_file() -> None:
     recording = Recording(tone(100)[0].numpy(), RATE, "m/s2", "a", "x.csv", "0" * 64, start_s=7.0)
-    picture = spectrogram(recording, SpectrogramSettings())
+    picture = spectrogram(recording, ImageSettings())
     assert 7.0 < picture.time_s[0] < picture.time_s[-1] < 11.0
     with pytest.raises(SignalError, match="shorter"):
-        spectrogram(recording, SpectrogramSettings(window_s=5.0))
+        spectrogram(recording, ImageSettings(window_s=5.0))
 
 
 def test_one_broken_recording_does_not_choose_the_window() -> None:

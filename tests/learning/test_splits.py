@@ -1,5 +1,7 @@
 """No group ever stands on two sides."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,32 @@ def test_splits_never_leak_and_lose_nothing(
     assert [part.tolist() for part in group_split(y, g, test_fraction=test_fraction, seed=seed)] == [
         part.tolist() for part in split
     ]
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 8), st.integers(0, 4)), min_size=1, max_size=24
+    ),
+    test_fraction=st.floats(0.1, 0.5),
+    seed=st.integers(0, 20),
+)  # fmt: skip
+def test_any_small_set_is_split_or_refused_in_a_sentence(
+    rows: list[tuple[int, int]], test_fraction: float, seed: int
+) -> None:
+    """Groups × classes × counts as plants have them: one recording a machine, classes with a single one."""
+    g, y = [f"g{group}" for group, _ in rows], [f"l{label}" for _, label in rows]
+    for split in (lambda: group_split(y, g, test_fraction=test_fraction, seed=seed), lambda: grouped_folds(y, g)):
+        with contextlib.suppress(SplitError):  # any other error escapes
+            split()
+
+
+@pytest.mark.parametrize(("machines", "labels"), [(6, 3), (9, 3), (12, 4), (12, 3), (4, 2)])
+def test_one_recording_a_machine(machines: int, labels: int) -> None:
+    g, y = [f"m{i}" for i in range(machines)], [f"l{i % labels}" for i in range(machines)]
+    split = group_split(y, g)
+    check_no_leak(split, g)
+    assert len(split.test)
+    assert {y[i] for i in split.test} <= {y[i] for i in split.train}
 
 
 def test_a_leak_is_named() -> None:

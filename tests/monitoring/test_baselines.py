@@ -1,7 +1,5 @@
 """A model that compares with the asset's healthy baseline: learned, kept, asked for, renewed."""
 
-import json
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +15,21 @@ from camvib.images.baseline import Baseline
 from camvib.model.calibration import Calibration
 from camvib.model.diagnoser import Diagnoser
 from camvib.model.folder import load_model
-from camvib.model.model import Model, digest_of
+from camvib.model.model import Model
 from camvib.monitoring.baselines import learn_baselines
-from camvib.monitoring.batch import diagnose
-from camvib.monitoring.ledger import KeptBaseline, Store
+from camvib.monitoring.batch import Options, diagnose
+from camvib.monitoring.ledger import Store
 from camvib.networks.change_cnn import ChangeNetwork
 from camvib.readers import read
 from camvib.recordings.quality import InputSpec
 from camvib.settings import Settings
 
+INLINE = Options(workers=0)
 RATE, SECONDS = 512.0, 2.0
 SETTINGS = Settings.model_validate(
     {
-        "spectrogram": {"window_s": SECONDS, "rows": 32, "columns": 32},
-        "model": {"name": "change_cnn"},
-        "twin": {"widths": (8, 12, 16)},
+        "image": {"window_s": SECONDS, "rows": 32, "columns": 32},
+        "model": {"name": "change_cnn", "widths": (8, 12, 16)},
     }
 )
 
@@ -108,23 +106,23 @@ def test_without_a_baseline_refused_with_it_judged_renewed_judged_anew(
 ) -> None:
     folder = plant(tmp_path / "plant", {"pump 1": 4, "fan": 4})
     paths = sorted(folder.glob("pump*.npz"))
-    first = diagnose(paths, model, store, progress=False)
+    first = diagnose(paths, model, store, INLINE, progress=False)
     assert {d.verdict for d in first.diagnoses} == {"refused"}
     assert "no healthy baseline of asset pump 1" in first.diagnoses[0].reason
     assert "camvib baseline" in first.diagnoses[0].remedy
     assert "--asset 'pump 1'" in first.diagnoses[0].remedy
-    assert diagnose(paths, model, store, progress=False).new == 0
+    assert diagnose(paths, model, store, INLINE, progress=False).new == 0
 
     learned = learn_baselines([folder], model, store, asset="pump 1", progress=False)
     assert [(one.asset, len(one.recording_ids), one.error) for one in learned] == [("pump 1", 4, "")]
-    second = diagnose([folder], model, store, progress=False)
+    second = diagnose([folder], model, store, INLINE, progress=False)
     verdicts = {d.asset: d.verdict for d in second.diagnoses}
     assert verdicts["fan"] == "refused"
     assert verdicts["pump 1"] in ("healthy", "fault")
-    assert diagnose([folder], model, store, progress=False).new == 0
+    assert diagnose([folder], model, store, INLINE, progress=False).new == 0
 
     learn_baselines([write(tmp_path / f"new{k}.npz", wave(50 + k)) for k in range(3)], model, store, asset="pump 1")
-    third = diagnose(paths, model, store, progress=False)
+    third = diagnose(paths, model, store, INLINE, progress=False)
     assert third.new == len(paths)
     assert third.diagnoses[0].settings_digest != second.diagnoses[0].settings_digest
 
@@ -166,7 +164,7 @@ def test_where_no_asset_is_named_the_group_is_the_asset(model: Model, store: Sto
     table.assign(group=table.asset).drop(columns="asset").to_csv(folder / "labels.csv", index=False)
     learned = learn_baselines([folder], model, store, progress=False)
     assert sorted(one.asset for one in learned) == ["fan", "pump"]
-    found = diagnose([folder], model, store, progress=False)
+    found = diagnose([folder], model, store, INLINE, progress=False)
     assert {d.asset for d in found.diagnoses} == {"fan", "pump"}
     assert "refused" not in found.counts
 
@@ -191,20 +189,10 @@ def test_the_command_learns_and_exits_with_2_where_an_asset_failed(model: Model,
     assert "--asset fan" in told.output
 
 
-def test_a_store_from_before_baselines_still_opens(model: Model, tmp_path: Path) -> None:
-    Store(tmp_path / "s.db")
-    with sqlite3.connect(tmp_path / "s.db") as connection:
-        connection.execute("DROP TABLE baselines")
-    store = Store(tmp_path / "s.db")
-    assert store.baseline("pump", "x") is None
-    store.save_baseline(KeptBaseline("pump", "x", Baseline(np.zeros(4), np.ones(4), 3), ("a", "b", "c")))
-    kept = store.baseline("pump", "x")
-    assert kept is not None
-    assert kept.learned_at
-
-
 def test_a_plain_model_learns_no_baseline(store: Store, tmp_path: Path) -> None:
-    settings = Settings.model_validate({"spectrogram": {"window_s": SECONDS}, "model": {"channels": (4, 4)}})
+    settings = Settings.model_validate(
+        {"image": {"window_s": SECONDS}, "model": {"name": "gap_cnn", "channels": (4, 4)}}
+    )
     known = Calibration(1.0, np.zeros((1, 4)), np.eye(4), 1.0)
     spec = InputSpec(RATE, "m/s2", SECONDS, "a")
     plain = Model(Diagnoser(2, settings, RATE), ("healthy", "crack"), "healthy", spec, settings, known)
@@ -221,20 +209,3 @@ def test_settings_that_a_twin_cannot_work_with_are_refused() -> None:
     ):
         with pytest.raises(SettingsError, match=word):
             Settings.load(None, **stages)
-
-
-def test_the_digest_of_other_networks_does_not_hang_on_the_twin() -> None:
-    assert Settings.load(None, twin={"epochs": 3}).digest() == Settings().digest()
-    assert Settings.load(None, model={"name": "change_cnn"}, twin={"epochs": 3}).twin.epochs == 3
-
-
-def test_a_model_from_before_a_setting_existed_keeps_its_name(model: Model, tmp_path: Path) -> None:
-    folder = model.save(tmp_path / "model")
-    described = json.loads((folder / "model.json").read_text())
-    del described["settings"]["diagnosis"]["max_regions"], described["digest"]
-    with np.load(folder / "weights.npz") as stored:
-        described["digest"] = digest_of(described, dict(stored))
-    (folder / "model.json").write_text(json.dumps(described))
-    again = load_model(folder)
-    assert again.digest == described["digest"] != model.digest
-    assert again.settings.diagnosis.max_regions == 5

@@ -409,7 +409,7 @@ def test_a_broken_plugin_harms_nobody(tmp_path: Path, monkeypatch: pytest.Monkey
         "def read(path):\n    yield Channel('a', np.arange(9.0), 50.0, 'mm/s', format='plant')\n"
     )
     monkeypatch.syspath_prepend(str(site))
-    from camvib.readers import reading as readers
+    from camvib.readers import opening as readers
 
     readers._plugins.cache_clear()
     try:

@@ -143,8 +143,8 @@ def test_lvm_header_that_lies_about_its_rate(shared_data: Path, number: int) -> 
     file = shared_data / "cantilever_shaker_ds4" / f"data_set_{number}_downsampled_by_16.lvm"
     with pytest.raises(RateConflict, match=r"(?s)51200 Hz.*3200 Hz"):
         describe(file)
-    with pytest.raises(RateConflict, match="51200"):
-        list(read(file, channel="Acceleration", sampling_rate_hz=4096))
+    (declared,) = read(file, channel="Acceleration", sampling_rate_hz=4096)
+    assert any("4096" in warning and "51200" in warning for warning in declared.warnings)
     (recording,) = read(file, channel="Acceleration", sampling_rate_hz=3200)  # the first file cuts the name
     assert (recording.sampling_rate_hz, recording.unit, len(recording.samples)) == (3200, "m/s2", 63041)
     assert any("51200" in warning for warning in recording.warnings)
@@ -213,8 +213,9 @@ def test_normal_cwru_file_is_48_khz_among_12_khz(shared_data: Path) -> None:
     (normal,) = read(folder / "1797_Normal.npz", channel="DE", unit="g")
     (fault,) = read(folder / "1772_B_7_DE12.npz", channel="DE", unit="g")
     assert (normal.sampling_rate_hz, fault.sampling_rate_hz) == (48000, 12000)
-    with pytest.raises(RateConflict, match=r"(?s)12000 Hz.*48000 Hz"):
-        list(read(folder / "1797_Normal.npz", channel="DE", unit="g", sampling_rate_hz=12000))
+    (declared,) = read(folder / "1797_Normal.npz", channel="DE", unit="g", sampling_rate_hz=12000)
+    assert declared.sampling_rate_hz == 12000
+    assert any("12000" in warning and "48000" in warning for warning in declared.warnings)
 
 
 def test_labelled_sets_load(shared_data: Path) -> None:

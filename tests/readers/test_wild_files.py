@@ -1,6 +1,5 @@
 """Files as strangers bring them: public sets' own layouts, spreadsheets' tables, spectra, and what is no recording."""
 
-import gzip
 import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -267,9 +266,10 @@ def test_wav_of_eight_channels(tmp_path: Path, subtype: str, form: str) -> None:
 def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "zip.wav", "w") as archive:
         archive.writestr("a.csv", "1\n2\n")
-    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"time,acc\n0,1\n"))
+        archive.writestr("b.csv", "1\n2\n")
+    (tmp_path / "a.csv.gz").write_bytes(b"Rar!\x1a\x07\x00" + bytes(50))
     (tmp_path / "a.csv").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
-    for name, what in (("zip.wav", "ZIP archive"), ("a.csv.gz", "gzip"), ("a.csv", "picture")):
+    for name, what in (("zip.wav", "ZIP archive"), ("a.csv.gz", "RAR"), ("a.csv", "picture")):
         with pytest.raises(UnknownFormat, match=what):
             describe(tmp_path / name)
     (tmp_path / "empty").touch()

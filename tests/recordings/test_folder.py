@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from camvib.errors import CamvibError, LabelsError, ReadError
+from camvib.recordings.discovery import expand
 from camvib.recordings.entries import Entry
-from camvib.recordings.folder import LabelledSet, expand
+from camvib.recordings.folder import LabelledSet
 from camvib.records import Recording
 
 FS = 100.0
@@ -90,7 +91,8 @@ def test_digest_follows_content_and_rows_but_not_the_place(tmp_path: Path) -> No
         ("file,label,group,fs_hz\nr0.npz,x,A,fast\n", "'fast' is not a number", "leave it empty"),
         ("file,label,group,fs_hz\nr0.npz,x,A,-5\n", "not positive", "leave it empty"),
         ("file,label,group,recorded_at\nr0.npz,x,A,noon\n", "'noon' is no date", "2024-05-31T"),
-        ("file,label,group,colour\nr0.npz,x,A,red\n", "unknown column 'colour'", "--extra-columns"),
+        ("file,label,group,grup\nr0.npz,x,A,red\n", "unknown column 'grup'", "did you mean 'group'? Rename it, or keep it"),
+        ("file,label,group,sampling_rate_Hz\nr0.npz,x,A,5\n", "unknown column", "did you mean 'sampling_rate_hz'"),
         ("file,label,group,sampling_rate\nr0.npz,x,A,5\n", "unknown column", "did you mean 'sampling_rate_hz'"),
         ("file,label,group,strat_s\nr0.npz,x,A,5\n", "unknown column 'strat_s'", "did you mean 'start_s'"),
         ("file,label,group,fs_hz,sampling_rate_hz\nr0.npz,x,A,5,5\n", "twice", "Remove one"),
@@ -135,10 +137,17 @@ def test_unreadable_folder(tmp_path: Path) -> None:
         folder.chmod(0o755)
 
 
-def test_extra_columns_are_kept_on_request(tmp_path: Path) -> None:
+def test_columns_that_nobody_knows_are_kept_as_attributes_with_a_note(tmp_path: Path) -> None:
     table = GOOD.replace("group", "group,colour", 1).replace(",A\n", ",A,red\n").replace(",B\n", ",B,red\n")
-    found = LabelledSet.load(make(tmp_path, table), extra_columns=True)
+    found = LabelledSet.load(make(tmp_path, table))
     assert {entry.attributes["colour"] for entry in found.entries} == {"red"}
+    assert any("colour" in warning for warning in found.warnings)
+
+
+def test_a_nearly_known_column_is_kept_on_request(tmp_path: Path) -> None:
+    table = GOOD.replace("group", "group,grup", 1).replace(",A\n", ",A,red\n").replace(",B\n", ",B,red\n")
+    found = LabelledSet.load(make(tmp_path, table), extra_columns=True)
+    assert {entry.attributes["grup"] for entry in found.entries} == {"red"}
 
 
 def test_group_may_be_another_column(tmp_path: Path) -> None:
@@ -200,7 +209,10 @@ def test_expand_folders_and_files(tmp_path: Path) -> None:
     np.savez(inbox / "deep" / "masks" / "x.npz", a=np.ones(9))
     (inbox / ".hidden.npz").touch()
     (inbox / "LICENSE-data.txt").touch()
-    assert [entry.file.name for entry in expand([labelled])] == ["r0.npz", "r1.npz", "absent.npz"]
+    listed = ["r0.npz", "r1.npz", "absent.npz"]
+    assert [entry.file.name for entry in expand([labelled], only_listed=True)] == listed
+    # What labels.csv does not list lies there nevertheless.
+    assert [entry.file.name for entry in expand([labelled])] == [*listed, "r2.npz", "r3.npz"]
     assert [entry.file.name for entry in expand([inbox])] == ["x.npz", "r0.npz", "r1.npz"]
     (entry,) = expand([labelled / "r0.npz"])
     assert (entry.asset, entry.unit, entry.sampling_rate_hz) == ("pump 7", "m/s2", 100)

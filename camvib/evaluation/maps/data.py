@@ -12,7 +12,7 @@ from scipy import ndimage
 from camvib.images.axes import Axes
 from camvib.images.baseline import leave_one_out
 from camvib.images.spectrogram import SpectrogramLayer
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 from camvib.simulation.fleet import Batch, FleetPlan, simulate_batch
 from camvib.simulation.twins import evidence_mask, noise_floor
 
@@ -72,7 +72,7 @@ class MapData:
 
 def image_layer(sampling_rate_hz: float = 4096.0, duration_s: float = 4.0) -> SpectrogramLayer:
     """The default image of a whole recording."""
-    return SpectrogramLayer(SpectrogramSettings.model_validate({"window_s": duration_s}), sampling_rate_hz)
+    return SpectrogramLayer(ImageSettings.model_validate({"window_s": duration_s}), sampling_rate_hz)
 
 
 def image_axes() -> Axes:

@@ -24,7 +24,7 @@ from camvib.images.spectrogram import SpectrogramLayer
 from camvib.networks.change_cnn import ChangeCnn
 from camvib.recordings.resampling import resample
 from camvib.records import Recording
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
 RATE_HZ = 4096.0  # of the simulated beams
 MEASURED = ("cantilever_shaker_ds4", "dropbear8")
@@ -133,7 +133,7 @@ def _images(
     recording: Recording, starts_s: NDArray[np.floating], window_s: float, fft_s: float | None
 ) -> tuple[NDArray[np.float32], SpectrogramLayer]:
     """Images of windows that start at `starts_s` within the recording, at the rate of the simulated beams."""
-    settings = SpectrogramSettings.model_validate({"window_s": window_s, "fft_s": fft_s})
+    settings = ImageSettings.model_validate({"window_s": window_s, "fft_s": fft_s})
     layer = SpectrogramLayer(settings, RATE_HZ)
     samples = np.asarray(resample(recording, RATE_HZ).samples, np.float32)
     first = np.minimum(np.round(starts_s * RATE_HZ).astype(int), len(samples) - layer.n)

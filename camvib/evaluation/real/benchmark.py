@@ -1,10 +1,12 @@
-"""Measured recordings: a split that does not leak, a network with its maps, and trivial classifiers beside it.
+"""Measured recordings: a split that does not leak, `camvib train`, `camvib diagnose`, and what needs no network beside.
 
-``evaluate_real`` gives one result; tests/benchmarks/results/real.json is a list of them.
+``evaluate_real`` gives one result; tests/benchmarks/results/real.json is a list of them. Nothing is trained, drawn or
+chosen here: each fold becomes two folders as a user would have them.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,22 +15,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 
-from camvib.errors import SplitError
-from camvib.evaluation.real import events, trivial
-from camvib.evaluation.real.choice import Fold, Tested, choose, run_fold, vote
-from camvib.evaluation.real.evidence import Evidence, life_scores
-from camvib.evaluation.real.protocols import Plan, check_content, plan_folds
-from camvib.evaluation.real.recipes import Recipe, recipes_for
+from camvib.evaluation.real import events
+from camvib.evaluation.real.evidence import Judged, band_shares, life_scores, mean_regions
+from camvib.evaluation.real.folders import number_of, write_folder
+from camvib.evaluation.real.protocols import Plan, as_windows, check_content, plan_folds
 from camvib.evaluation.real.sets import Read, RealSet, open_set, read_entries
-from camvib.evaluation.real.trivial import Table, trivial_tables
-from camvib.evaluation.real.windows import Windows, long_enough, make_windows
-from camvib.images.envelope import ImageRecipe
-from camvib.learning.scores import Verdicts, case_means, figures
+from camvib.learning.data import TrainingData, load_training_data
+from camvib.learning.run_folder import TrainingResult
+from camvib.learning.train import train
+from camvib.learning.trivial import trivial_figures
+from camvib.model.folder import load_model
+from camvib.monitoring.batch import diagnose
+from camvib.monitoring.ledger import Store
 from camvib.recordings.labels import HEALTHY_WORDS
-from camvib.recordings.shaft_speed import relative_speeds, shaft_speed_hz
+from camvib.recordings.shaft_speed import shaft_speeds_hz
+from camvib.records import Diagnosis
+from camvib.settings import Settings
+
+Rows = NDArray[np.int64]
 
 
 def evaluate_real(
@@ -40,33 +47,36 @@ def evaluate_real(
     leaky: bool = False,
     unit: str | None = None,
     channel: str | None = None,
-    recipes: Sequence[Recipe] | None = None,
+    minutes: float = 10.0,
+    network: str | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train on one side of a split of a real set and measure on the other.
+    """Train on one side of a split of a real set, and diagnose the other.
 
     Parameters
     ----------
     name : str
-        A set of the catalog, or any name for a folder with labels.csv.
+        A set of the catalog, or any name for a folder with labels.csv; it decides the split, never the network.
     data : Path
     split : str, optional
         See `camvib.evaluation.real.protocols.plan_folds`.
     seeds : int
-        Networks to train a fold; figures are means over them.
+        Trainings a fold; figures are means over them.
     leaky : bool
         Allow a split that leaks; the result is stamped.
     unit, channel : str, optional
         For files that do not say; an unknown unit counts as arbitrary, and of several channels the first is taken.
-    recipes : sequence of Recipe, optional
-        To choose from, instead of the set's own; see `camvib.evaluation.real.choice.choose`.
+    minutes : float
+        That each training may compare networks for.
+    network : str, optional
+        Keep to the candidates of this network.
     progress : bool
 
     Returns
     -------
     dict
-        name, split, leaky, accuracy, macro_f1, baselines, bands (share of positive map mass), regions, seeds,
-        and what explains them: by_seed, folds, choices, findings, notes.
+        name, split, leaky, accuracy, macro_f1, trivial, network, image, bands (share of positive map mass), regions,
+        seeds, and what explains them: by_seed, choices, refused, findings, notes.
 
     Raises
     ------
@@ -81,154 +91,183 @@ def evaluate_real(
     plan = plan_folds(real, split, leaky)
     read = read_entries(real, plan.used, progress)
     plan = check_content(plan, read.entry.tolist(), [one.id for one in read.recordings], leaky)
-    labels = [row["label"] for row in real.rows]
-    rate = read.recordings[0].sampling_rate_hz
-    recipes = tuple(recipes or recipes_for(name, labels, real.groups, rate))[: 1 if plan.by_window else None]
-    task = _prepare(real, read, recipes, plan, progress)
-    by_seed, life, evidence = _train(task, seeds, progress)
-    result = _result(task, by_seed, evidence)
-    tables = trivial_tables(real, task.read, task.made, plan)
-    result["baselines"] = {
-        name: _trivial(name, table, task.folds, plan.pooled)
-        for name, table in tqdm(tables.items(), desc="baselines", disable=not progress, delay=2)
-    }
-    if life:
-        result["unknown_score"] = life_scores(life)
-    return result
+    folds = [
+        (np.flatnonzero(np.isin(read.entry, train)), np.flatnonzero(np.isin(read.entry, held)))
+        for train, held in plan.folds
+    ]
+    if plan.by_window:
+        read, folds = as_windows(real, read)
+    with tempfile.TemporaryDirectory(prefix="camvib-evaluate-") as scratch:
+        task = _Task(real, read, plan, folds, Path(scratch), minutes, network)
+        trials = task.run(seeds, progress)
+        trivial = task.trivial(progress)
+    return _result(task, trials, trivial)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """One training, and the held-out recordings as they were diagnosed."""
+
+    fold: int
+    seed: int
+    result: TrainingResult
+    judged: list[Judged]
 
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """All that training needs: windows by image recipe, folds over cases, and in each the recipes that vote."""
-
     real: RealSet
     read: Read
     plan: Plan
-    recipes: tuple[Recipe, ...]
-    made: dict[ImageRecipe, Windows]
-    folds: list[Fold]
-    classes: list[str]
-    shaft_hz: float
+    folds: list[tuple[Rows, Rows]]
+    scratch: Path
+    minutes: float
+    network: str | None
 
+    @property
+    def groups(self) -> list[str]:
+        """Group of each recording: by the column that is split by, else by the set's own groups."""
+        if self.plan.by_window:
+            return [f"window {i}" for i in range(len(self.read.recordings))]
+        columns = [self.real.groups]
+        if self.plan.name.startswith("group:"):
+            columns.insert(0, self.real.column(self.plan.name.removeprefix("group:")))
+        # Within a training side the first column that can be held out in turn is taken.
+        for column in columns:
+            groups = [column[i] for i in self.read.entry]
+            if all(len({groups[i] for i in train}) > 1 for train, _ in self.folds):
+                return groups
+        return [self.real.rows[i]["file"] for i in self.read.entry]
 
-def _prepare(real: RealSet, read: Read, recipes: tuple[Recipe, ...], plan: Plan, progress: bool) -> _Task:
-    column = real.known.bearing.shaft_hz_column if real.known and real.known.bearing else ""
-    shaft_hz = shaft_speed_hz(real.rows, plan.used, column)
-    on_shaft = any(recipe.image.envelope and recipe.image.shaft_axis for recipe in recipes)
-    speeds, note = relative_speeds(real.rows, shaft_hz, column) if on_shaft else (np.ones(len(real.rows)), "")
-    if note:
-        real.notes.append(note)
-    read, longest_s = long_enough(real, read, speeds)
-    kinds = list(dict.fromkeys(recipe.image for recipe in recipes))
-    with tqdm(total=len(kinds) * len(read.recordings), desc="images", disable=not progress, delay=2) as bar:
-        made = {kind: make_windows(real, read, kind, plan, longest_s, speeds, bar) for kind in kinds}
-    windows = made[recipes[0].image]
-    return _Task(real, read, plan, recipes, made, _folds(plan, windows), _classes(windows.label, real), shaft_hz)
-
-
-def _train(task: _Task, seeds: int, progress: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Evidence]:
-    """Figures of every seed, lives, and evidence; the recipes are chosen once a fold."""
-    windows = task.made[task.recipes[0].image]
-    healthy = _healthy(task.classes, task.real)
-    evidence = Evidence(task.real, task.recipes[0], windows.axes, task.classes, healthy, task.shaft_hz)
-    judged: list[list[Verdicts]] = [[] for _ in range(seeds)]
-    life = []
-    with tqdm(
-        total=len(task.folds) * (seeds + 1), desc=f"{task.real.name} {task.plan.name}", disable=not progress
-    ) as bar:
-        for number, fold in enumerate(task.folds):
-            chosen, compared = choose(task.recipes, task.made, fold[0], _groups(task, windows), task.classes)
-            evidence.choices.append({"fold": number, "voting": chosen, "macro_f1": compared})
-            bar.update(1)
+    def run(self, seeds: int, progress: bool) -> list[_Trial]:
+        """Train and diagnose every fold with every seed."""
+        found = []
+        bar = tqdm(total=len(self.folds) * seeds, desc=f"{self.real.name} {self.plan.name}", disable=not progress)
+        for number, (seen, held) in enumerate(self.folds):
+            sides = [self.scratch / f"fold-{number}" / side for side in ("train", "test")]
+            for side, rows in zip(sides, (seen, held), strict=True):
+                write_folder(side, self.real, self.read, rows, self.groups)
             for seed in range(seeds):
-                tested = [
-                    run_fold(task.recipes[k], task.made[task.recipes[k].image], fold, task.classes, seed)
-                    for k in chosen
-                ]
-                judged[seed].append(vote(tested, task.classes))
-                _add(evidence, number, tested[0])
-                if task.recipes[0].life:
-                    life.append(_life(evidence, tested[0], fold))
+                found.append(self._trial(number, seed, *sides))
                 bar.update(1)
-    return [figures(one, task.plan.pooled) for one in judged], life, evidence
+        bar.close()
+        return found
+
+    def _trial(self, fold: int, seed: int, seen: Path, held: Path) -> _Trial:
+        healthy = _healthy(self.real, self.read)
+        settings = Settings.model_validate(
+            {
+                "training": {"test_fraction": 0, "seed": seed, "minutes": self.minutes},
+                "diagnosis": {"healthy": healthy} if healthy else {},
+            }
+        )
+        run = self.scratch / f"fold-{fold}" / f"run-{seed}"
+        result = train(seen, run, settings, network=self.network, progress=False)
+        model = load_model(run)
+        store = Store(run / "store.db")
+        batch = diagnose([held], model, store, progress=False)
+        return _Trial(fold, seed, result, [self._judged(one, store, model.healthy) for one in batch.diagnoses])
+
+    def _judged(self, diagnosis: Diagnosis, store: Store, healthy: str) -> Judged:
+        number = number_of(diagnosis.recording)
+        entry = int(self.read.entry[number])
+        evidence = store.evidence(diagnosis)
+        return Judged(
+            self.real.rows[entry]["label"],
+            diagnosis.label,
+            self.real.groups[entry],
+            number,
+            1 - diagnosis.probabilities.get(healthy, 0.0) if diagnosis.label else float("nan"),
+            evidence.contrast if evidence else None,
+        )
+
+    def trivial(self, progress: bool) -> dict[str, float]:
+        """What needs no network, on the same recordings: those that quality refuses count for nobody."""
+        folder = write_folder(
+            self.scratch / "all", self.real, self.read, range(len(self.read.recordings)), self._distinct_groups()
+        )
+        data = load_training_data(folder, progress=False)
+        place = {number_of(file): i for i, file in enumerate(data.files)}
+        folds = [
+            (np.array([place[i] for i in seen if i in place]), np.array([place[i] for i in held if i in place]))
+            for seen, held in self.folds
+        ]
+        folds = [fold for fold in folds if len(fold[0]) and len(fold[1]) and _labels_of(data, fold[0]) > 1]
+        return trivial_figures(data, folds, self.real.known.bands if self.real.known else {}) if folds else {}
+
+    def _distinct_groups(self) -> list[str]:
+        return [f"recording {i}" for i in range(len(self.read.recordings))]
 
 
-def _groups(task: _Task, windows: Windows) -> list[dict[int, str]]:
-    """Case → group, by the column that is split by, else by the set's own groups."""
-    columns = [task.real.groups]
-    if task.plan.name.startswith("group:"):
-        columns.insert(0, task.real.column(task.plan.name.removeprefix("group:")))
-    pairs = list(zip(windows.case.tolist(), windows.entry.tolist(), strict=True))
-    return [{case: column[entry] for case, entry in pairs} for column in columns]
+def _labels_of(data: TrainingData, rows: Rows) -> int:
+    return len({data.labels[i] for i in rows})
 
 
-def _add(evidence: Evidence, fold: int, tested: Tested) -> None:
-    windows, rows = tested.windows, tested.rows
-    cases = windows.case[rows]
-    for case, logits in zip(*case_means(tested.logits, cases), strict=True):
-        own = cases == case
-        truth = windows.label[rows][own][0]
-        evidence.add(fold, logits, tested.maps[own], windows.start_s[rows][own], truth, windows.axes)
+def _healthy(real: RealSet, read: Read) -> str | None:
+    labels = {real.rows[i]["label"] for i in read.entry}
+    if real.known and real.known.healthy in labels:
+        return real.known.healthy
+    return next((label for label in sorted(labels) if label.lower() in HEALTHY_WORDS), None)
 
 
-def _life(evidence: Evidence, tested: Tested, fold: Fold) -> dict[str, Any]:
-    windows, train = tested.windows, tested.windows.rows(fold[0])
-    _, _, known = tested.fitted.predict(windows.layers_db[train])
-    held = windows.entry[tested.rows], windows.label[tested.rows]
-    return evidence.life(known, windows.label[train], tested.embedding, *held)
-
-
-def _folds(plan: Plan, windows: Windows) -> list[Fold]:
-    if plan.by_window:
-        rarest, count = Counter(windows.label.tolist()).most_common()[-1]
-        if count < 2:
-            raise SplitError(f"{plan.name}: one window of {rarest!r}", "Give each label more, or longer, recordings")
-        splitter = StratifiedShuffleSplit(1, test_size=0.25, random_state=0)
-        return [(train, test) for train, test in splitter.split(windows.label, windows.label)]
-    folds = []
-    for sides in plan.folds:
-        seen, held = (np.flatnonzero(np.isin(windows.entry, side)) for side in sides)
-        if len(set(windows.label[seen])) < 2 or not len(held):
-            raise SplitError(f"{plan.name}: a fold has {len(held)} windows to test", "Fetch the missing recordings")
-        folds.append((np.unique(windows.case[seen]), np.unique(windows.case[held])))
-    return folds
-
-
-def _trivial(name: str, table: Table, folds: list[Fold], pooled: bool) -> dict[str, Any]:
-    judged = []
-    for sides in folds:
-        train, held = (np.isin(table.case, side) for side in sides)
-        scores, classes = trivial.predict(name, table.features[train], table.label[train], table.features[held])
-        _, first = np.unique(table.case[held], return_index=True)
-        _, means = case_means(scores, table.case[held])
-        judged.append((table.label[held][first], classes[means.argmax(axis=1)]))
-    return figures(judged, pooled)
-
-
-def _result(task: _Task, by_seed: list[dict[str, Any]], evidence: Evidence) -> dict[str, Any]:
+def _result(task: _Task, trials: list[_Trial], trivial: dict[str, float]) -> dict[str, Any]:
     real, plan, read = task.real, task.plan, task.read
+    seeds = sorted({trial.seed for trial in trials})
+    by_seed = [_figures([trial.judged for trial in trials if trial.seed == seed]) for seed in seeds]
+    first = [trial for trial in trials if trial.seed == seeds[0]]
+    judged = [one for trial in first for one in trial.judged]
+    shares, areas = band_shares(judged, real)
+    declared = real.known.bearing.shaft_hz_column if real.known and real.known.bearing else ""
+    speeds = shaft_speeds_hz(real.rows, declared)
+    shaft_hz = 0.0 if speeds is None else float(np.mean(speeds[plan.used]))
+    healthy = _healthy(real, read)
     accuracy, macro_f1 = ([one[key] for one in by_seed] for key in ("accuracy", "macro_f1"))
-    averaged = "all folds together" if plan.pooled else "mean over folds"
+    refused = Counter(one.truth for one in judged if not one.label)
     return {
         "name": real.name,
         "split": plan.name,
         "leaky": plan.leaky,
-        "networks": [recipe.describe() for recipe in task.recipes],
-        "choices": evidence.choices,
         "accuracy": float(np.mean(accuracy)),
         "macro_f1": float(np.mean(macro_f1)),
         "worst_accuracy": min(accuracy),
         "worst_macro_f1": min(macro_f1),
-        "baselines": {},
-        "bands": evidence.bands(),
-        "band_areas": evidence.band_areas(),
-        "regions": evidence.regions(),
-        "seeds": len(by_seed),
+        "trivial": {name: round(value, 4) for name, value in trivial.items()},
+        "network": " | ".join(dict.fromkeys(trial.result.network for trial in first)),
+        "image": " | ".join(dict.fromkeys(trial.result.image for trial in first)),
+        "choices": [
+            {"fold": t.fold, "network": t.result.network, "image": t.result.image, "compared": list(t.result.compared)}
+            for t in first
+        ],
+        "refused": dict(refused),
+        "bands": shares,
+        "band_areas": areas,
+        "regions": [row for trial in first for row in mean_regions(trial.judged, real, shaft_hz, trial.fold)],
+        "life": life_scores(judged, healthy) if healthy else {},
+        "seeds": len(seeds),
         "by_seed": by_seed,
-        "averaging": f"{averaged}, then mean over seeds; a {'window' if plan.by_window else 'recording'} is one case",
+        "averaging": "all folds together, then mean over seeds; refused recordings are listed, not counted",
         "recordings": dict(Counter(real.rows[i]["label"] for i in read.entry)),
         "findings": read.findings,
         "notes": [plan.why, *(real.known.notes if real.known else ()), *real.notes],
+    }
+
+
+def _figures(folds: Sequence[Sequence[Judged]]) -> dict[str, Any]:
+    """Accuracy and macro-F1 over the labels that are tested, of all folds together, and of each."""
+    every = [one for fold in folds for one in fold if one.label]
+    return {
+        **_both(every),
+        "folds": [_both([one for one in fold if one.label]) for fold in folds],
+    }
+
+
+def _both(judged: Sequence[Judged]) -> dict[str, float]:
+    truth, guess = [one.truth for one in judged], [one.label for one in judged]
+    if not truth:
+        return {"accuracy": 0.0, "macro_f1": 0.0}
+    return {
+        "accuracy": float(accuracy_score(truth, guess)),
+        "macro_f1": float(f1_score(truth, guess, labels=sorted(set(truth)), average="macro", zero_division=0)),
     }
 
 
@@ -244,7 +283,9 @@ def _changes(real: RealSet, reference_s: tuple[float, float], progress: bool) ->
         "leaky": False,
         "accuracy": None,
         "macro_f1": None,
-        "baselines": {},
+        "trivial": {},
+        "network": "",
+        "image": "",
         "bands": {},
         "regions": found,
         "seeds": 0,
@@ -252,15 +293,3 @@ def _changes(real: RealSet, reference_s: tuple[float, float], progress: bool) ->
         "findings": read.findings,
         "notes": ["no classes, no network: a change map in dB", *(real.known.notes if real.known else ()), *real.notes],
     }
-
-
-def _classes(labels: NDArray[np.str_], real: RealSet) -> list[str]:
-    return sorted(set(labels.tolist()), key=lambda label: (not _is_healthy(label, real), label))
-
-
-def _healthy(classes: list[str], real: RealSet) -> str:
-    return next((label for label in classes if _is_healthy(label, real)), "")
-
-
-def _is_healthy(label: str, real: RealSet) -> bool:
-    return label == (real.known.healthy if real.known else None) or label.lower() in HEALTHY_WORDS

@@ -17,7 +17,7 @@ from camvib.errors import SignalError
 from camvib.images.axes import Axes
 from camvib.images.spectrogram import SpectrogramLayer
 from camvib.records import ActivationMap, Recording, Region
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
 FFT_S = 0.25
 COLUMN_S = 0.05
@@ -92,7 +92,7 @@ def _level(recording: Recording) -> tuple[NDArray[np.floating], Axes]:
     rate = recording.sampling_rate_hz
     columns = max(8, round(recording.duration_s / COLUMN_S))
     rows = max(8, min(1024, round(0.45 * rate * FFT_S)))
-    settings = SpectrogramSettings.model_validate(
+    settings = ImageSettings.model_validate(
         {
             "window_s": recording.duration_s, "rows": rows, "columns": min(columns, 1024), "fft_s": FFT_S,
             "frequency_axis": "linear",

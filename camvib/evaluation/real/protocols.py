@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
 from camvib.errors import SplitError
-from camvib.evaluation.real.sets import RealSet
+from camvib.evaluation.real.sets import Read, RealSet
 from camvib.learning.splits import grouped_folds
 
+LONGEST_WINDOW_S = 4.0
 WINDOWS, RECORDINGS = "windows", "recordings"  # splits that leak: kept to show what they hide
 _WHY = "a figure from such a split is about memory, not about new machines"
 
@@ -176,3 +177,28 @@ def _what_leaks(real: RealSet, plan: Plan) -> str:
         return "puts windows of one recording on both sides"
     shared = sorted(_shared(real, plan))
     return f"has {len(shared)} groups or files on both sides, e.g. {', '.join(shared[:3])}"
+
+
+def as_windows(real: RealSet, read: Read) -> tuple[Read, list[tuple[NDArray[np.int64], NDArray[np.int64]]]]:
+    """Cut recordings into windows, and split these at random: what hides a leak.
+
+    Raises
+    ------
+    SplitError
+        A label has one window only.
+    """
+    window_s = min(LONGEST_WINDOW_S, min(one.duration_s for one in read.recordings))
+    parts, entry = [], []
+    for recording, of in zip(read.recordings, read.entry, strict=True):
+        n = int(window_s * recording.sampling_rate_hz)
+        for first in range(0, (len(recording.samples) // n) * n, n):
+            start_s = recording.start_s + first / recording.sampling_rate_hz
+            parts.append(replace(recording, samples=recording.samples[first : first + n], start_s=start_s))
+            entry.append(of)
+    labels = np.array([real.rows[i]["label"] for i in entry])
+    rarest, count = Counter(labels.tolist()).most_common()[-1]
+    if count < 2:
+        raise SplitError(f"{WINDOWS}: one window of {rarest!r}", "Give each label more, or longer, recordings")
+    splitter = StratifiedShuffleSplit(1, test_size=0.25, random_state=0)
+    folds = [(np.sort(train), np.sort(test)) for train, test in splitter.split(labels, labels)]
+    return Read(parts, np.array(entry), read.findings), folds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import tempfile
 from collections.abc import Iterator
@@ -11,10 +12,41 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from camvib.errors import ReadError
+
 # Converting and scaling need some four times as much at once: 16-bit samples become 32-bit ones twice.
 SPOOL_ABOVE_BYTES = 64_000_000
 SMALL_BYTES = 1_000_000  # an array on disk holds a file open: not worth it for a clock or a table of limits
 BLOCK = 1 << 20  # samples
+
+
+_left = math.inf  # bytes that may still be spooled
+_folder: Path | None = None  # where samples are spooled to files with names; None: unnamed files
+
+
+def spool_folder() -> Path | None:
+    """Folder for temporary files; None for the system's."""
+    return _folder
+
+
+def spool_into(folder: Path | None, most_bytes: float = math.inf) -> None:
+    """Spool to files with names in a folder from now on, `most_bytes` in all; None: to unnamed files again."""
+    global _folder, _left
+    _folder, _left = folder, most_bytes
+
+
+def take_space(n: int) -> None:
+    """Count bytes that are written to the temporary folder.
+
+    Raises
+    ------
+    ReadError
+        There would be more than `spool_into` allows.
+    """
+    global _left
+    _left -= n
+    if _left < 0:
+        raise ReadError("takes more temporary space than a recording of its size needs", "Export the recording itself")
 
 
 def is_long(total_bytes: int) -> bool:
@@ -38,6 +70,13 @@ def as_float(block: NDArray[Any]) -> NDArray[np.floating]:
     return block.astype(np.float32 if small else np.float64)
 
 
+def temporary_file() -> Any:
+    """Open a file in the temporary folder, with a name only where `spool_into` asks for one."""
+    if _folder is None:
+        return tempfile.TemporaryFile()
+    return tempfile.NamedTemporaryFile(dir=_folder, delete=False)
+
+
 class Spool:
     """Gather blocks of samples; beyond 64 MB they go to an unnamed file in the temporary folder (``TMPDIR``).
 
@@ -48,17 +87,29 @@ class Spool:
     """
 
     def __init__(self, expected_bytes: int) -> None:
-        self._file = tempfile.TemporaryFile() if is_long(expected_bytes) else None  # noqa: SIM115 - close() does
+        self._file = temporary_file() if is_long(expected_bytes) else None
         self._blocks: list[NDArray[np.floating]] = []
         self._length = 0
+        self._held = 0
 
     def append(self, block: NDArray[Any]) -> None:
         """Add samples, shape (k,)."""
         block = as_float(np.asarray(block))
-        if self._file is None or not self._length:
-            self._blocks.append(block if self._file is None else block[:0])
-        if self._file is not None:
-            self._file.write(np.ascontiguousarray(block, self._blocks[0].dtype).data)
+        if self._file is None:
+            self._blocks.append(block)
+            self._held += block.nbytes
+            if self._held > 4 * SPOOL_ABOVE_BYTES:  # more came than was expected
+                self._file, held = temporary_file(), self._blocks
+                self._blocks, self._length = [], 0
+                for one in held:
+                    self.append(one)
+                return
+        else:
+            if not self._length:
+                self._blocks.append(block[:0])
+            data = np.ascontiguousarray(block, self._blocks[0].dtype).data
+            take_space(data.nbytes)
+            self._file.write(data)
         self._length += len(block)
 
     def close(self) -> NDArray[np.floating]:
@@ -66,7 +117,8 @@ class Spool:
         if self._file is None or not self._length:
             return np.concatenate(self._blocks) if self._blocks else np.empty(0)
         self._file.flush()
-        samples = np.memmap(self._file, self._blocks[0].dtype, "r", shape=(self._length,))
+        where = self._file if _folder is None else self._file.name
+        samples = np.memmap(where, self._blocks[0].dtype, "r", shape=(self._length,))
         self._file.close()  # the mapping keeps the unnamed file alive
         return samples
 
@@ -92,6 +144,18 @@ def scaled(samples: NDArray[Any], factor: float) -> NDArray[np.floating]:
     for block in blocks(samples):
         block = as_float(block)
         spool.append(block * block.dtype.type(factor))
+    return spool.close()
+
+
+def calibrated(
+    samples: NDArray[Any], factor: float, offset: float, missing: float | None = None
+) -> NDArray[np.floating]:
+    """Multiply and add, block by block if there are many samples; what equals `missing` becomes NaN."""
+    spool = Spool(8 * len(samples))
+    for first in range(0, max(len(samples), 1), BLOCK):
+        block = np.asarray(samples[first : first + BLOCK])
+        values = block.astype(np.float64) * factor + offset
+        spool.append(values if missing is None else np.where(block == missing, np.nan, values))
     return spool.close()
 
 

@@ -17,6 +17,30 @@ from numpy.typing import NDArray
 Verdict = Literal["healthy", "fault", "unknown", "refused"]
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What a person declares about input that files or tables do not say, or say wrongly.
+
+    Attributes
+    ----------
+    channel, unit, sampling_rate_hz : optional
+        For files that do not say it themselves.
+    resample_hz : float, optional
+        Bring every recording to this rate, with an anti-alias filter.
+    group_column : str, optional
+        Column of labels.csv to split by instead of ``group``.
+    extra_columns : bool
+        Accept columns in labels.csv that camvib does not know.
+    """
+
+    channel: str | None = None
+    unit: str | None = None
+    sampling_rate_hz: float | None = None
+    resample_hz: float | None = None
+    group_column: str | None = None
+    extra_columns: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One channel over time, in SI units.
@@ -42,6 +66,8 @@ class Recording:
         What was done to the samples on purpose (scaling, resampling), in order.
     warnings : tuple of str
         What the reader noticed.
+    shaft_hz : float or None
+        Speed of the shaft during the recording, where labels.csv names it.
     """
 
     samples: NDArray[np.floating]
@@ -55,6 +81,7 @@ class Recording:
     recorded_at: datetime | None = None
     history: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    shaft_hz: float | None = None
 
     @property
     def duration_s(self) -> float:

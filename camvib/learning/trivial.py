@@ -1,9 +1,11 @@
-"""What needs no network: the figures that a network's figures stand beside."""
+"""What needs no network: the figures that a network's figures stand beside.
+
+Where one of these is as good, nothing was learned that a spectrum does not say by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +15,15 @@ from sklearn.base import ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from camvib.evaluation.real.protocols import Plan
-from camvib.evaluation.real.sets import Read, RealSet
-from camvib.evaluation.real.windows import Pick, Windows
-from camvib.images.envelope import ImageRecipe
+from camvib.learning.data import TrainingData
+from camvib.learning.windows import Rows, recording_means, window_starts
 
+MOST_SAMPLES = 400_000  # of one recording: long spectra of many windows take longer than the networks
 SPECTRUM_ROWS = 96
 ENVELOPE_ROWS = 64
 LEVEL_FLOOR = 1e-30
@@ -30,11 +32,11 @@ Features = dict[str, NDArray[np.floating]]
 
 
 def window_features(
-    windows: NDArray[np.floating], sampling_rate_hz: float, bands: Mapping[str, tuple[float, float]]
+    windows: NDArray[np.floating], sampling_rate_hz: float, bands: Mapping[str, tuple[float, float]] = {}
 ) -> Features:
-    """Features of windows, (n, samples), by the name of the trivial classifier that uses them.
+    """Features of windows, (n, samples), by the name of the classifier that uses them.
 
-    Only ``rms`` knows the level. Bands of the catalog give one logarithmic spectrum each, on a fine grid.
+    Only ``rms`` knows the level. `bands` give one logarithmic spectrum each, on a fine grid.
     """
     windows = np.asarray(windows, np.float64)
     windows = windows - windows.mean(axis=1, keepdims=True)
@@ -67,7 +69,7 @@ def window_features(
 def predict(
     name: str, train: NDArray[np.floating], labels: NDArray[np.str_], test: NDArray[np.floating], seed: int = 0
 ) -> tuple[NDArray[np.floating], NDArray[np.str_]]:
-    """Log probabilities of test windows, (n, classes), and the classes, by the trivial classifier of that name."""
+    """Log probabilities of test windows, (n, classes), and the classes, by the classifier of that name."""
     model = clone(_model(name, seed)).fit(train, labels)
     return np.log(np.maximum(model.predict_proba(test), 1e-6)), model.classes_
 
@@ -97,43 +99,43 @@ def _db(power: NDArray[np.floating]) -> NDArray[np.floating]:
     return 10 * np.log10(np.maximum(power, LEVEL_FLOOR))
 
 
-MOST_FEATURE_SAMPLES = 400_000  # of one recording: long spectra of many windows take longer than the networks
+def trivial_figures(
+    data: TrainingData, folds: Sequence[tuple[Rows, Rows]], bands: Mapping[str, tuple[float, float]] = {}
+) -> dict[str, float]:
+    """Macro-F1 of each classifier on the held-out recordings of all folds together.
+
+    Parameters
+    ----------
+    data : TrainingData
+    folds : sequence of (train, held)
+        Recordings.
+    bands : mapping, optional
+        Name → lowest and highest frequency in Hz, for one more classifier each.
+    """
+    features, entry = _features(data, bands)
+    labels = np.asarray(data.labels)
+    truth = np.concatenate([labels[held] for _, held in folds])
+    found = {}
+    for name, values in features.items():
+        guesses = []
+        for train, held in folds:
+            seen, unseen = (np.isin(entry, side) for side in (train, held))
+            scores, classes = predict(name, values[seen], labels[entry[seen]], values[unseen])
+            means = dict(zip(*recording_means(scores, entry[unseen]), strict=True))
+            guesses += [classes[means[i].argmax()] for i in held]
+        found[name] = float(f1_score(truth, guesses, labels=np.unique(truth), average="macro", zero_division=0))
+    return found
 
 
-class Table(NamedTuple):
-    """Features of windows, (windows, features), with their cases and labels as in `Windows`."""
-
-    features: NDArray[np.floating]
-    case: Pick
-    label: NDArray[np.str_]
-
-
-def trivial_tables(real: RealSet, read: Read, made: Mapping[ImageRecipe, Windows], plan: Plan) -> dict[str, Table]:
-    """What each classifier sees: features of the first recipe's windows, and every envelope image's mean spectrum."""
-    tables = _feature_tables(real, read, next(iter(made.values())), plan)
-    for recipe, windows in made.items():
-        if recipe.envelope:
-            name = "random_forest_envelope" + ("" if recipe.shaft_axis else "_hz")
-            tables[name] = Table(windows.layers_db.max(axis=1).mean(axis=2), windows.case, windows.label)
-    return tables
-
-
-def _feature_tables(real: RealSet, read: Read, windows: Windows, plan: Plan) -> dict[str, Table]:
-    """Of long windows a few of each recording, evenly spread."""
-    bands = dict(real.known.bands) if real.known else {}
-    rate = read.recordings[0].sampling_rate_hz
-    length = round(float(np.ptp(windows.axes.time_s)) * rate)
-    most = len(windows.case) if plan.by_window else max(1, MOST_FEATURE_SAMPLES // length)
-    parts, chosen = [], []
-    for number, recording in enumerate(read.recordings):
-        own = np.flatnonzero(windows.owner == number)
-        own = own[np.unique(np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int))]
-        first = np.minimum(np.round(windows.start_s[own] * rate).astype(int), len(recording.samples) - length)
-        cut = np.stack([recording.samples[start : start + length] for start in first])
-        parts.append(window_features(cut, rate, bands))
-        chosen.append(own)
-    rows = np.concatenate(chosen)
-    return {
-        name: Table(np.concatenate([part[name] for part in parts]), windows.case[rows], windows.label[rows])
-        for name in parts[0]
-    }
+def _features(data: TrainingData, bands: Mapping[str, tuple[float, float]]) -> tuple[Features, Rows]:
+    """Features of a few windows of each recording, and whose they are."""
+    n = round(data.window_s * data.sampling_rate_hz)
+    most = max(1, min(16, MOST_SAMPLES // n))
+    parts, entry = [], []
+    for i, recording in enumerate(data.recordings):
+        starts = window_starts(len(recording.samples), n, 0.0, most)
+        cut = np.stack([np.asarray(recording.samples[start : start + n], np.float64) for start in starts])
+        parts.append(window_features(cut, data.sampling_rate_hz, bands))
+        entry.append(np.full(len(starts), i))
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return joined, np.concatenate(entry)

@@ -8,22 +8,16 @@ import pandas as pd
 import pytest
 
 from camvib.errors import LabelsError, SplitError
-from camvib.evaluation.real import events, network, trivial
+from camvib.evaluation.real import events
 from camvib.evaluation.real.benchmark import evaluate_real
-from camvib.evaluation.real.choice import choose
 from camvib.evaluation.real.protocols import plan_folds
-from camvib.evaluation.real.recipes import Recipe, recipes_for
 from camvib.evaluation.real.sets import open_set
-from camvib.evaluation.real.windows import Windows
-from camvib.images.axes import Axes
-from camvib.images.envelope import ImageRecipe
+from camvib.learning.trivial import window_features
 from camvib.recordings.shaft_speed import relative_speeds, shaft_speed_hz
 from camvib.records import Recording
 
 RATE = 512.0
-QUICK = Recipe(
-    fit=network.FitRecipe(network="row_linear", learning_rate=0.3, steps=80, label_smoothing=0.0, floor_db=None)
-)
+QUICK = "row_linear"
 
 
 def write_set(folder: Path, *, rates: tuple[float, ...] = (RATE,), columns: dict[str, Any] | None = None) -> Path:
@@ -52,15 +46,17 @@ def recording(samples: np.ndarray, rate: float) -> Recording:
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = write_set(tmp_path_factory.mktemp("real") / "set", columns={"never seen": "x"})
-    return evaluate_real("foundry", folder, seeds=1, recipes=[QUICK], progress=False)
+    return evaluate_real("foundry", folder, seeds=1, network=QUICK, progress=False)
 
 
 def test_a_folder_in_no_catalog_is_evaluated_by_its_groups(result: dict[str, Any]) -> None:
     assert result["split"] == "group:group"
     assert result["leaky"] is False
-    assert result["accuracy"] == 1.0
-    assert result["macro_f1"] == 1.0
-    assert result["baselines"]["majority"]["accuracy"] == 0.5
+    assert result["accuracy"] > 0.9
+    assert result["macro_f1"] > 0.9
+    assert result["trivial"]["majority"] < 0.5
+    assert result["network"] == "row_linear"
+    assert result["refused"] == {}
     assert result["recordings"] == {"ok": 8, "worn": 8}
     assert any("state no unit" in note for note in result["notes"])
 
@@ -72,7 +68,7 @@ def test_the_map_of_the_fault_lies_on_its_line(result: dict[str, Any]) -> None:
 
 def test_different_rates_are_brought_to_the_lowest_and_said(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", rates=(RATE, 2 * RATE))
-    found = evaluate_real("two-rates", folder, split="group:group", seeds=1, recipes=[QUICK], progress=False)
+    found = evaluate_real("two-rates", folder, split="group:group", seeds=1, network=QUICK, progress=False)
     assert any("512 Hz (8), 1024 Hz (8): all resampled to 512 Hz" in note for note in found["notes"])
 
 
@@ -146,58 +142,18 @@ def test_a_steady_recording_has_not_changed_and_a_new_tone_is_a_gain() -> None:
 
 def test_features_but_rms_do_not_know_the_gain() -> None:
     windows = np.random.default_rng(0).standard_normal((3, 4096))
-    one, ten = (trivial.window_features(gain * windows, 2000.0, {"low": (50.0, 200.0)}) for gain in (1.0, 10.0))
+    one, ten = (window_features(gain * windows, 2000.0, {"low": (50.0, 200.0)}) for gain in (1.0, 10.0))
     assert ten["rms"] - one["rms"] == pytest.approx(20.0)
     for name in ("random_forest", "logistic_regression", "logistic_regression_low"):
         np.testing.assert_allclose(one[name], ten[name], atol=1e-6)
 
 
-def test_augmented_images_keep_their_shape_and_lose_their_level() -> None:
-    layers = np.random.default_rng(0).normal(-40, 5, (4, 3, 32, 16)).astype(np.float32)
-    recipe = network.FitRecipe(mask=0.0)
-    image = network.augmented(layers, recipe, np.random.default_rng(0))
-    assert image.shape == (4, 32, 16)
-    np.testing.assert_allclose(image.mean(axis=(1, 2)), 0, atol=1e-9)
-
-
-def windows_of(label: np.ndarray, informative: bool, rows: int) -> Windows:
-    rng = np.random.default_rng(rows)
-    values = rng.normal(0, 1, (len(label), 1, rows, 8)).astype(np.float32)
-    if informative:
-        values[label == "worn", :, 4] += 4
-    case = np.arange(len(label))
-    axes = Axes(np.linspace(0, 100, rows + 1), np.linspace(0, 1, 9))
-    return Windows(values, case, label, case, case, np.zeros(len(label)), axes)
-
-
-def test_recipes_are_chosen_by_training_recordings_alone() -> None:
-    label = np.array(["ok", "worn"] * 12)
-    blind, seeing = (Recipe(image=ImageRecipe(rows=rows), fit=QUICK.fit) for rows in (16, 17))
-    made = {blind.image: windows_of(label, False, 16), seeing.image: windows_of(label, True, 17)}
-    groups = {case: f"m{case // 6}" for case in range(24)}
-    train = np.arange(18)
-    chosen, macro_f1 = choose([blind, seeing], made, train, [groups], ["ok", "worn"])
-    assert chosen[0] == 1
-    assert macro_f1[1] > 0.9 > macro_f1[0]
-    # What the tested group holds decides nothing.
-    for windows in made.values():
-        windows.layers_db[18:] = 99.0
-    assert choose([blind, seeing], made, train, [groups], ["ok", "worn"]) == (chosen, macro_f1)
-    # With one group nothing can be compared: the first recipe it is.
-    assert choose([blind, seeing], made, np.arange(6), [groups], ["ok", "worn"]) == ([0], [])
-
-
-def test_every_recipe_for_an_unknown_folder_runs_and_votes(tmp_path: Path) -> None:
+def test_shaft_speed_travels_into_the_folders_that_are_trained_on(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", rates=(5000.0,), columns={"shaft_rpm": 1500})
-    recipes = [
-        Recipe(image=one.image, fit=one.fit.model_copy(update={"steps": 8}))
-        for one in recipes_for("any", ["ok", "inner race"], ["a", "b"], 5000.0)
-    ]
-    found = evaluate_real("any", folder, seeds=1, recipes=recipes, progress=False)
-    assert len(found["networks"]) == len(recipes) == 4
-    assert all(len(choice["macro_f1"]) == 4 and choice["voting"] for choice in found["choices"])
-    assert "random_forest_envelope" in found["baselines"]
-    assert any("1500 rpm" in note for note in found["notes"])
+    found = evaluate_real("any", folder, seeds=1, network=QUICK, progress=False)
+    images = {row["image"] for choice in found["choices"] for row in choice["compared"]}
+    assert "envelope at shaft speed, mean of bands" in images
+    assert "spectrogram, long frames" in images
 
 
 def test_shaft_speeds_are_relative_to_their_mean(shared_data: Path) -> None:
@@ -222,11 +178,12 @@ def test_what_is_missing_or_too_short_is_said(tmp_path: Path) -> None:
         np.savez(folder / "r1.npz", vibration=whole["vibration"][:100], fs=RATE)
     np.savez(folder / "r3.npz", vibration=np.full(2000, np.nan, np.float32), fs=RATE)
     rewrite(folder, lambda table: table.assign(label=["odd", *table.label[1:]]))
-    notes = "\n".join(evaluate_real("any", folder, seeds=1, recipes=[QUICK], progress=False)["notes"])
-    assert "1 recordings are shorter than 25% of the median, 4 s, and left out: 1 of 'worn'" in notes
+    found = evaluate_real("any", folder, seeds=1, network=QUICK, progress=False)
+    notes = "\n".join(found["notes"])
     assert "left out: " in notes
     assert "r3.npz" in notes
     assert "1 of 1 recordings 'odd' are never tested: no other group of that label to learn from" in notes
+    assert sum(found["refused"].values()) <= 1  # the short one, where it is tested
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""The nouns that travel through camvib. Frozen; axes travel with the values."""
+
+from camvib.records.cases import (
+    Answer,
+    AnswerKind,
+    AssetHistory,
+    Case,
+    CaseEvent,
+    CaseEventKind,
+    CaseState,
+    HistoryPoint,
+)
+from camvib.records.recordings import (
+    ActivationMap,
+    ChangeMap,
+    Declared,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Recording,
+    Region,
+    Spectrogram,
+    Verdict,
+    Window,
+    as_json,
+    file_sha256,
+    recording_id,
+)
+
+__all__ = [
+    "ActivationMap",
+    "Answer",
+    "AnswerKind",
+    "AssetHistory",
+    "Case",
+    "CaseEvent",
+    "CaseEventKind",
+    "CaseState",
+    "ChangeMap",
+    "Declared",
+    "Diagnosis",
+    "Evidence",
+    "Finding",
+    "HistoryPoint",
+    "Recording",
+    "Region",
+    "Spectrogram",
+    "Verdict",
+    "Window",
+    "as_json",
+    "file_sha256",
+    "recording_id",
+]

@@ -1,5 +1,6 @@
 """A model that compares with the asset's healthy baseline: learned, kept, asked for, renewed."""
 
+import json
 from pathlib import Path
 
 import numpy as np

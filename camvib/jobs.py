@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from camvib.drawing.figures import spectrogram_png
-from camvib.errors import CamvibError
+from camvib.errors import CamvibError, SettingsError
 from camvib.images.spectrogram import spectrogram
 from camvib.learning.data import open_labelled
 from camvib.learning.run_folder import TrainingResult
 from camvib.learning.train import train
 from camvib.model.folder import load_model
+from camvib.model.model import Model
 from camvib.model.onnx import export_onnx
 from camvib.monitoring.baselines import Learned, learn_baselines
 from camvib.monitoring.batch import Batch, Options, Run, diagnose
@@ -32,13 +33,16 @@ from camvib.monitoring.request import BatchJob, BatchSettings
 from camvib.monitoring.sources import is_remote
 from camvib.recordings.discovery import expand
 from camvib.recordings.entries import recordings
+from camvib.recordings.plant import Plant, draft
 from camvib.records import Case, Declared, Diagnosis
 from camvib.registry import tracking, versions
 from camvib.registry.cache import find_model
-from camvib.report import write_report
+from camvib.review.desk import serve
+from camvib.review.publish import Page, Written, page_of, publish
 from camvib.settings import ImageSettings, Settings, home
 
 _LOG = logging.getLogger("camvib")
+PLANT_FILE = "plant.toml"
 
 
 def open_training(folder: Path, out: Path, settings: Settings, declared: Declared = Declared()) -> str:
@@ -137,6 +141,7 @@ def diagnose_paths(
     store: str | Path | None = None,
     *,
     report: Path | None = None,
+    plant: Path | None = None,
     settings: BatchSettings | None = None,
     progress: bool = True,
 ) -> Batch:
@@ -147,7 +152,11 @@ def diagnose_paths(
     ledger.note_model(load_model(job.model_folder).digest, job.version, {"asked": job.asked})
     tell(ledger, job.settings.notify, str(report.resolve()) if report else "")
     if report:
-        write_batch_report(batch, ledger, job.model_folder, report, progress=progress)
+        publish(
+            plant_page(ledger, plant, load_model(job.model_folder), name=model, former=report),
+            report,
+            progress=progress,
+        )
     return batch
 
 
@@ -237,10 +246,10 @@ def open_cases(job: BatchJob, report: Path | None = None) -> list[Case]:
     return tell(store, job.settings.notify, str(report.resolve()) if report else "")
 
 
-def report_files(job: BatchJob, files: Sequence[int], out: Path) -> Path:
-    """Write the report of files of a job."""
-    store = _opened(job)
-    return write_batch_report(Batch(store, files), store, job.model_folder, out, progress=False)
+def report_job(job: BatchJob, out: Path) -> Path:
+    """Write the report of a job's store."""
+    page = plant_page(_opened(job), None, load_model(job.model_folder), name=job.asked, former=out)
+    return publish(page, out, progress=False).out
 
 
 def count_verdicts(job: BatchJob, files: Sequence[int]) -> dict[str, int]:
@@ -307,32 +316,56 @@ def export_model(model: str, out: Path) -> Path:
     return export_onnx(load_model(versions.resolve(model)), out)
 
 
-def write_batch_report(batch: Batch, store: Store, model_folder: Path, out: Path, *, progress: bool = True) -> Path:
-    """Report of one run of `diagnose`."""
-    model = load_model(model_folder)
-    about = {**model.card, "name": model.digest}
-    cases = ((diagnosis, store.evidence(diagnosis)) for diagnosis in batch.diagnoses)
-    return write_report(cases, out, model=about, progress=progress)
+def plant_page(
+    store: Store, plant: Path | None, model: Model | None, *, name: str = "", asset: str | None = None,
+    former: Path | None = None,
+) -> Page:  # fmt: skip
+    """Make the page of a store; without a plant file named, that in camvib's home, if there is one."""
+    usual = home() / PLANT_FILE
+    known = Plant.load(plant or (usual if usual.is_file() else None))
+    return page_of(store, known, model, model_name=name, asset=asset, former=former)
 
 
 def report_store(
-    out: Path,
-    store: str | Path | None = None,
-    *,
-    asset: str | None,
-    verdict: str | None,
-    last: int,
+    out: Path, store: Path | str | None = None, *, plant: Path | None = None, model: str = "",
+    asset: str | None = None, table: Path | None = None, pdf: Path | None = None, work_orders: Path | None = None,
     progress: bool = True,
-) -> int:
-    """Report of the newest diagnoses in a store; returns how many."""
-    ledger = open_store(store)
-    chosen = [
-        diagnosis
-        for diagnosis in reversed(ledger.all())
-        if (asset is None or diagnosis.asset == asset) and (verdict is None or diagnosis.verdict == verdict)
-    ][:last]
-    write_report(((diagnosis, ledger.evidence(diagnosis)) for diagnosis in chosen), out, progress=progress)
-    return len(chosen)
+) -> Written:  # fmt: skip
+    """Write the report of a store; the model, by path or URI, is for the proof and for how far to trust the page."""
+    page = plant_page(open_store(store), plant, named_model(model), name=model, asset=asset, former=out)
+    return publish(page, out, table=table, pdf=pdf, work_orders=work_orders, progress=progress)
+
+
+def named_model(model: str) -> Model | None:
+    """Load a model by path or URI; None where none is named."""
+    return load_model(versions.resolve(model)) if model else None
+
+
+def draft_plant(out: Path, store: Path | str | None = None, model: str = "") -> tuple[Path, int]:
+    """Write a plant file to start from, with the store's assets and the model's classes; returns how many assets.
+
+    Raises
+    ------
+    SettingsError
+        There is a file already.
+    """
+    if out.exists():
+        raise SettingsError(f"{out} is there already", "Name another file; camvib overwrites no plant file")
+    ledger, loaded = open_store(store), named_model(model)
+    labels = [name for name in loaded.classes if name != loaded.healthy] if loaded else []
+    labels = labels or sorted({case.label for case in ledger.cases(closed=True)})
+    assets = [asset for asset in ledger.assets() if asset]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(draft(assets, labels), "utf-8")
+    return out, len(assets)
+
+
+def serve_review(
+    store: Path | str | None, plant: Path | None, model: str, *, host: str, port: int, token: str = ""
+) -> None:
+    """Serve the review desk until Ctrl-C."""
+    ledger, loaded = open_store(store), named_model(model)
+    serve(ledger, lambda: plant_page(ledger, plant, loaded, name=model), host, port, token)
 
 
 def export_spectrograms(

@@ -107,8 +107,8 @@ class TwinSettings(_Settings):
 
     start: Literal["shipped", "nothing"] = "shipped"
     source: Literal["auto", "simulated", "synthetic", "none"] = "auto"
-    epochs: int = Field(8, ge=1)
-    class_epochs: int = Field(20, ge=1)
+    epochs: int = Field(4, ge=1)
+    class_epochs: int = Field(8, ge=1)
     healthy_share: float = Field(0.12, ge=0, lt=1)
     row_shift: int = Field(4, ge=0)
     hum_share: float = Field(0.1, ge=0, le=1)

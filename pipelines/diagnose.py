@@ -51,9 +51,9 @@ def open_cases(job: BatchJob, report: Path | None) -> list[Case]:
 
 
 @task(name="write report", **_HEALS)
-def write_report(job: BatchJob, files: list[int], report: Path) -> Path:
-    """Renew the report."""
-    return jobs.report_files(job, files, report)
+def write_report(job: BatchJob, report: Path) -> Path:
+    """Renew the report of the store."""
+    return jobs.report_job(job, report)
 
 
 @flow(name="camvib-diagnose", log_prints=True)
@@ -81,7 +81,7 @@ def diagnose(
     for case in cases:
         case_event(case)
     if report:
-        write_report(job, found.files, report)
+        write_report(job, report)
     verdicts = jobs.count_verdicts(job, found.files)
     summary = {"recordings": sum(verdicts.values()), "new": sum(new.values()), "verdicts": verdicts}
     rows = [{"verdict": name, "recordings": count, "new": new.get(name, 0)} for name, count in verdicts.items()]

@@ -96,7 +96,7 @@ def change_lines(pair: Pair, tones: ToneRows, rng: np.random.Generator, kind: st
     """
     rows, columns = pair.image_db.shape
     kind = kind or str(rng.choice(_KINDS, p=_ODDS))
-    healthy = 10 ** (pair.healthy_db / 10)
+    healthy = np.asarray(10 ** (pair.healthy_db / 10), np.float32)
     background = healthy.mean(axis=1)
     places, weights = _draw_lines(tones, rng)
     noisy = rng.random() < 0.3
@@ -123,7 +123,9 @@ def change_lines(pair: Pair, tones: ToneRows, rng: np.random.Generator, kind: st
         after = before
     noise = speckle((rows, columns), rng) if noisy else np.ones((1, 1), np.float32)
     ripple = np.zeros((1, 1), np.float32) if noisy else _ripple((rows, columns), rng)
-    return _put_in(pair, healthy, before * noise, after * noise, usual.mean(axis=1), ripple, day_db)
+    gone: Image = np.asarray(before * noise, np.float32)
+    there: Image = np.asarray(after * noise, np.float32)
+    return _put_in(pair, healthy.astype(np.float32), gone, there, usual.mean(axis=1).astype(np.float32), ripple, day_db)
 
 
 def _draw_lines(tones: ToneRows, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

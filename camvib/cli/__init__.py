@@ -19,6 +19,7 @@ from camvib.cli.options import (
     ConfigOption,
     JsonOption,
     ModelOption,
+    PlantOption,
     QuietOption,
     RateOption,
     ResampleOption,
@@ -27,6 +28,7 @@ from camvib.cli.options import (
     clear_errors,
     write_json,
 )
+from camvib.cli.review import feedback_app, plant_app, review
 
 if TYPE_CHECKING:
     from camvib.monitoring.baselines import Learned
@@ -41,6 +43,9 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(plant_app, name="plant")
+app.add_typer(feedback_app, name="feedback")
+app.command()(review)
 app.add_typer(store_app, name="store")
 app.add_typer(case_app, name="case")
 for command in (diagnose, backfill, schedule, deploy):
@@ -232,17 +237,29 @@ def export(
 def report(
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     store: StoreOption = None,
-    asset: Annotated[str | None, typer.Option(help="Only this asset.")] = None,
-    verdict: Annotated[str | None, typer.Option(help="Only healthy, fault, unknown or refused.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 200,
+    plant: PlantOption = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Model, for the proof and the figures on trust.")] = "",
+    asset: Annotated[str | None, typer.Option(help="Only this machine.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Also write the list as CSV.")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="Also print to a PDF, with Chromium.")] = None,
+    work_orders: Annotated[Path | None, typer.Option(help="Folder for a text file a machine to act on.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write one self-contained HTML report of what is in the store."""
+    """Write one self-contained HTML report: which machine, which fault, since when, how sure, what to do."""
     with clear_errors():
         from camvib.jobs import report_store
 
-        count = report_store(out, store, asset=asset, verdict=verdict, last=last, progress=not quiet)
-        typer.echo(f"{count} recordings in {out}")
+        done = report_store(
+            out, store, plant=plant, model=model, asset=asset, table=table, pdf=pdf, work_orders=work_orders,
+            progress=not quiet,
+        )  # fmt: skip
+        view = done.view
+        counts = f"{view.count('act')} to act on, {view.count('watch')} to watch, {view.count('blind')} not judged"
+        typer.echo(f"{view.machines} machines, {view.recordings} recordings in {out}: {counts}")
+        if view.left_out:
+            typer.secho(f"{view.left_out} recordings of other machines are not in it", fg="yellow", err=True)
+        for file in done.other_files:
+            typer.echo(f"also {file}")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from camvib.cli.options import (
     ChannelOption,
     JsonOption,
     ModelOption,
+    PlantOption,
     QuietOption,
     RateOption,
     ResampleOption,
@@ -63,6 +64,7 @@ def diagnose(
     model: ModelOption = DEFAULT_MODEL,
     store: StoreOption = None,
     report: ReportOption = None,
+    plant: PlantOption = None,
     channel: ChannelOption = None,
     unit: UnitOption = None,
     sampling_rate: RateOption = None,
@@ -89,7 +91,7 @@ def diagnose(
             asset_from=asset_from, settle_s=settle, notify=notify, fail_above=fail_above, workers=workers,
             time_limit_s=time_limit, memory_limit_mib=memory_limit,
         )  # fmt: skip
-        batch = diagnose_paths(paths, model, store, report=report, settings=settings, progress=not quiet)
+        batch = diagnose_paths(paths, model, store, report=report, plant=plant, settings=settings, progress=not quiet)
         if json_file is not None:
             write_json([as_json(diagnosis) for diagnosis in batch.diagnoses], json_file)
         if str(json_file) != "-":

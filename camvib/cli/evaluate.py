@@ -38,19 +38,29 @@ def evaluate_real_set(
 
 @evaluate_app.command("maps")
 def evaluate_map_truth(
-    model: Annotated[str, typer.Option("--model", "-m", help="Run folder, MLflow URI, or folder of map networks.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Run folder, model folder or MLflow URI, any network.")],
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of specimens that nobody trained on.")] = 9001,
     specimens: Annotated[int, typer.Option(min=2, help="Ten recordings each.")] = 40,
+    plain: Annotated[str | None, typer.Option(help="Run of a plain network, for its column and its peers.")] = None,
+    no_twins: Annotated[str | None, typer.Option(help="Run trained without simulated twins, for its rows.")] = None,
     figures: Annotated[Path | None, typer.Option(help="Folder for the picture grid.")] = None,
     measured: Annotated[Path | None, typer.Option(help="Folder with dropbear8 and cantilever_shaker_ds4.")] = None,
 ) -> None:
     """Score a model's maps against physical truth, beside every trivial map."""
     with clear_errors(out):
         from camvib.evaluation.maps.benchmark import evaluate_maps, table
-        from camvib.evaluation.maps.models import DESCRIPTION
         from camvib.registry.versions import resolve
 
-        folder = Path(model) if (Path(model) / DESCRIPTION).is_file() else resolve(model)
-        found = evaluate_maps(folder, seed=seed, specimens=specimens, out=out, figures=figures, measured=measured)
+        found = evaluate_maps(
+            resolve(model),
+            seed=seed,
+            specimens=specimens,
+            plain=resolve(plain) if plain else None,
+            no_twins=resolve(no_twins) if no_twins else None,
+            out=out,
+            figures=figures,
+            measured=measured,
+            progress=lambda text: typer.echo(text, err=True),
+        )
         typer.echo(table(found))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +21,28 @@ JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help=
 ChannelOption = Annotated[str | None, typer.Option(help="Channel to use where files have several.")]
 UnitOption = Annotated[str | None, typer.Option(help="Unit of the samples, for files that do not say; or 'arbitrary'.")]
 RateOption = Annotated[float | None, typer.Option("--sampling-rate", help="Sampling rate in Hz, for files without.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def _hush(quiet: bool) -> bool:
+    """Silence what libraries say of themselves; camvib's own warnings are printed by its commands."""
+    if quiet:
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+    return quiet
+
+
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress bars, no warnings of libraries.", callback=_hush)
+]
 ConfigOption = Annotated[Path | None, typer.Option("--settings", help="TOML file, see docs/reference/settings.md.")]
 StoreOption = Annotated[
     str | None,
     typer.Option(
         envvar="CAMVIB_STORE", help="SQLite file, or postgresql://user@host/database; default store.db in CAMVIB_HOME."
     ),
+]
+PlantOption = Annotated[
+    Path | None, typer.Option("--plant", help="Plant file; default plant.toml in CAMVIB_HOME, if there is one.")
 ]
 ResampleOption = Annotated[bool, typer.Option(help="Resample to the model's rate instead of refusing.")]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Run folder, model folder or MLflow model URI.")]

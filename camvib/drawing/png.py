@@ -1,14 +1,9 @@
-"""Images as small PNGs on fixed palettes."""
+"""Fixed palettes, the ends of level scales, and maps brought onto an image's cells."""
 
 from __future__ import annotations
 
-import base64
-import io
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from camvib.records import ActivationMap, ChangeMap, Spectrogram
 
@@ -21,19 +16,6 @@ _MAX_CELLS = 192  # a side; finer images are pooled so that a recording stays wi
 # From dark to light without red, which is kept for evidence. Lightness rises all the way, so that
 # the same picture turned grey on the page still reads as a level.
 _LEVEL_ANCHORS = ((12, 14, 32), (38, 42, 96), (28, 96, 128), (52, 156, 122), (172, 206, 84), (254, 247, 190))
-
-
-class Picture(NamedTuple):
-    """A PNG and the values at the two ends of its colour bar."""
-
-    png: bytes
-    low: float
-    high: float
-
-    @property
-    def uri(self) -> str:
-        """The picture as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
 
 
 def level_palette() -> NDArray[np.uint8]:
@@ -60,14 +42,6 @@ def _signed_palette(low: tuple[int, int, int], high: tuple[int, int, int]) -> ND
     return np.column_stack([rgb, alpha]).astype(np.uint8)
 
 
-def compact(spectrogram: Spectrogram) -> Spectrogram:
-    """Pool a spectrogram to at most 192 cells a side, keeping the largest of each group so that lines survive."""
-    values, frequency, time = spectrogram.values_db, spectrogram.frequency_hz, spectrogram.time_s
-    rows, columns = _group_starts(len(frequency)), _group_starts(len(time))
-    values = np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)
-    return Spectrogram(values, group_means(frequency, rows), group_means(time, columns), spectrogram.unit)
-
-
 def _group_starts(n: int, most: int = _MAX_CELLS) -> NDArray[np.intp]:
     groups = min(n, most)
     return np.arange(groups) * n // groups
@@ -86,38 +60,6 @@ def level_range_db(values_db: NDArray[np.floating]) -> tuple[float, float]:
     low, high = np.percentile(finite, (2, 99.95))
     top = 5 * np.ceil(high / 5) + 0.0  # -0 becomes 0
     return float(min(max(5 * np.floor(low / 5), top - 80), top - 10)), float(top)
-
-
-def level_picture(spectrogram: Spectrogram) -> Picture:
-    """Draw a spectrogram, one pixel a cell, lowest frequency at the bottom; the ends are in dB."""
-    low, high = level_range_db(spectrogram.values_db)
-    index = 255 * np.clip((np.nan_to_num(spectrogram.values_db, nan=low) - low) / (high - low), 0, 1)
-    image = Image.fromarray(np.rint(index[::-1]).astype(np.uint8), "L")
-    image.putpalette(level_palette().tobytes())
-    return Picture(_png(image), low, high)
-
-
-def evidence_picture(values: NDArray[np.floating], scale: float) -> Picture:
-    """Draw a signed map whose full colours stand for ``-scale`` and ``+scale`` logits."""
-    return _signed_picture(values, scale, evidence_palette())
-
-
-def change_picture(values: NDArray[np.floating]) -> Picture:
-    """Draw a change map whose full colours stand for a change that is certain, -1 (lost) and +1 (gained)."""
-    return _signed_picture(values, 1.0, change_palette())
-
-
-def _signed_picture(values: NDArray[np.floating], scale: float, palette: NDArray[np.uint8]) -> Picture:
-    index = 127.5 + 127.5 * np.clip(np.nan_to_num(values) / scale, -1, 1)
-    image = Image.fromarray(np.rint(index[::-1]).astype(np.uint8), "L")
-    image.putpalette(palette[:, :3].tobytes())
-    return Picture(_png(image, transparency=palette[:, 3].tobytes()), -scale, scale)
-
-
-def _png(image: Image.Image, **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True, **options)
-    return out.getvalue()
 
 
 def on_grid(drawn: ActivationMap | ChangeMap, spectrogram: Spectrogram) -> NDArray[np.floating]:

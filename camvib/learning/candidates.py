@@ -12,6 +12,7 @@ from typing import Any
 
 from camvib.images.baseline import MIN_RECORDINGS
 from camvib.learning.data import TrainingData
+from camvib.learning.healthy_pairs import twin_file
 from camvib.settings import Settings
 
 FEW_GROUPS = 5  # of a label: below it whatever sees texture learns the machines
@@ -69,7 +70,7 @@ def candidates(data: TrainingData, settings: Settings, only: str | None = None) 
 
 
 def _changes(data: TrainingData, settings: Settings) -> list[Candidate]:
-    """Comparison with the asset's healthy baseline, where most recordings can have one."""
+    """Comparison with the asset's healthy baseline, where most recordings, or their twins, can give one."""
     if not data.healthy:
         return []
     healthy: dict[str, int] = {}
@@ -79,7 +80,8 @@ def _changes(data: TrainingData, settings: Settings) -> list[Candidate]:
         healthy[asset] - (label == data.healthy) >= MIN_RECORDINGS
         for asset, label in zip(data.assets, data.labels, strict=True)
     ]
-    if sum(others) < 0.5 * len(others):
+    twins = all(twin_file(data, entry).is_file() for entry in data.entries)
+    if sum(others) < 0.5 * len(others) and not twins:
         return []
     chosen = settings.with_(model={"name": "change_cnn"})
     return [Candidate("spectrogram against the healthy baseline", "change_cnn", chosen)]

@@ -225,13 +225,13 @@ def fit_change(
         bfloat16=twin_settings.bfloat16,
         seed=training.seed,
     )
+    if start is not None:  # what it learned before is not unlearned at the first steps
+        for_twin = replace(for_twin, learning_rate=_FINISH * for_twin.learning_rate)
     for_classes = replace(for_twin, epochs=twin_settings.class_epochs, hum_share=twin_settings.class_hum_share)
     twin = start.twin if start else None
     if pairs.source != "none" or twin is None:
         examples = known if known.difference_db is not None else healthy_only(known)
         folder = checkpoints / "change" if checkpoints else None
-        if twin is not None:  # what it learned before is not unlearned at the first steps
-            for_twin = replace(for_twin, learning_rate=_FINISH * for_twin.learning_rate)
         twin = train_twin(examples, for_twin, on_epoch, folder, twin)
     weights = class_weights(known.targets, False) if training.class_weights else None
     folder = checkpoints / "classes" if checkpoints else None

@@ -22,6 +22,7 @@ from camvib.images.layer import layer_images
 from camvib.learning.data import TrainingData
 from camvib.learning.windows import Rows, Windows, window_starts
 from camvib.networks.twin import CHANGE_DB
+from camvib.recordings.entries import Entry
 from camvib.recordings.resampling import resample
 from camvib.settings import Settings
 from camvib.simulation.twins import noise_floor
@@ -96,6 +97,12 @@ class HealthyPairs:
             return Baseline.of(np.concatenate(others), max(MIN_RECORDINGS, len(others)))
         return self.pool.draw(self.data.assets[recording], identity, rng)
 
+    def why_alone(self, recording: int) -> str:
+        """Say what a recording that is `alone` lacks."""
+        asset = self.data.assets[recording]
+        count = len(self.pool.others(asset, self.data.ids[recording]))
+        return f"asset {asset} has {count} other healthy recordings, its baseline takes {MIN_RECORDINGS}"
+
     def baselines(self, recordings: Rows, draw: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and spread for recordings, one each, (n, rows)."""
         unique, place = np.unique(recordings, return_inverse=True)
@@ -133,9 +140,14 @@ class HealthyPairs:
         return np.stack([self.pool.images_db[self.data.recordings[owner[row]].id][place[row]] for row in rows])
 
 
+def twin_file(data: TrainingData, entry: Entry) -> Path:
+    """Where a recording's healthy twin lies, if it has one."""
+    return data.folder / TWINS / entry.file.name
+
+
 def _settle_source(data: TrainingData, settings: Settings) -> str:
     twin = settings.twin
-    missing = [file for file in data.files if not (data.folder / TWINS / file).is_file()]
+    missing = [entry.file.name for entry in data.entries if not twin_file(data, entry).is_file()]
     if twin.source == "simulated" and missing:
         raise SettingsError(
             f"{data.folder / TWINS}: {len(missing)} of {len(data.files)} recordings have no twin, e.g. {missing[0]}",
@@ -150,7 +162,7 @@ def _settle_source(data: TrainingData, settings: Settings) -> str:
 
 def _twin_images(data: TrainingData, windows: Windows, recording: int) -> NDArray[np.float32]:
     entry, layer = data.entries[recording], windows.layer
-    file = data.folder / TWINS / data.files[recording]
+    file = twin_file(data, entry)
     twin = replace(entry, file=file).load()
     if twin.sampling_rate_hz != data.sampling_rate_hz:
         twin = resample(twin, data.sampling_rate_hz)

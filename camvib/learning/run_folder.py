@@ -125,6 +125,13 @@ def describe_run(out: Path, data: TrainingData, settings: Settings, plan: Plan) 
     (out / "environment.txt").write_text("\n".join([f"python=={platform.python_version()}", *packages]) + "\n")
 
 
+def leave_out(out: Path, further: list[dict[str, str]]) -> None:
+    """Add to data.json what the network that was chosen could not use."""
+    path = out / "data.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "left_out": [*data["left_out"], *further]}, indent=2) + "\n")
+
+
 class History:
     """Figures of every epoch of the final training, to history.csv and to the caller."""
 

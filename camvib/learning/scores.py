@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,3 +69,40 @@ def figures(judged: Sequence[Verdicts], pooled: bool) -> dict[str, Any]:
     ]
     mean = {key: float(np.mean([fold[key] for fold in folds])) for key in ("accuracy", "macro_f1")}
     return {**mean, "folds": folds}
+
+
+BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+def trust_figures(
+    truth: Sequence[str], chances: NDArray[np.floating], classes: Sequence[str], healthy: str
+) -> dict[str, Any]:
+    """Figures that a report shows to a maintenance engineer, from recordings of machines that were held out.
+
+    Parameters
+    ----------
+    truth : sequence of str
+    chances : ndarray, shape (recordings, classes)
+        Calibrated.
+    classes : sequence of str
+    healthy : str
+        The healthy class; empty: there is none, and false calls and missed faults have no meaning.
+
+    Returns
+    -------
+    dict
+        reliability: for each stretch of confidence [low, high, calls, right]; false_of_100: of 100 recordings called
+        faulty so many are healthy; missed_of_100: of 100 faulty ones so many are called healthy.
+    """
+    names, labels = np.asarray(classes), np.asarray(truth)
+    called, sure = names[chances.argmax(axis=1)], chances.max(axis=1)
+    found: dict[str, Any] = {"reliability": []}
+    for low, high in pairwise(BINS):
+        inside = (sure > low) & (sure <= high)
+        right = int((called[inside] == labels[inside]).sum())
+        found["reliability"].append([low, high, int(inside.sum()), right])
+    alarms, faulty = called != healthy, labels != healthy
+    if healthy and alarms.any() and faulty.any():
+        found["false_of_100"] = float(100 * (~faulty[alarms]).mean())
+        found["missed_of_100"] = float(100 * (~alarms[faulty]).mean())
+    return found

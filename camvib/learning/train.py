@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from camvib.diagnosis.rigs import load_rig
 from camvib.errors import SplitError
-from camvib.images.baseline import Baseline
+from camvib.images.baseline import MIN_RECORDINGS, Baseline
 from camvib.learning.candidates import FEW_GROUPS, candidates
 from camvib.learning.choice import Compared, Fold, WindowCache, compare, fit_voters, standard_error, voters
 from camvib.learning.data import TrainingData, load_training_data
@@ -32,8 +32,9 @@ from camvib.learning.run_folder import (
     describe_run,
     fingerprint_of,
     finished,
+    leave_out,
 )
-from camvib.learning.scores import classification_figures
+from camvib.learning.scores import classification_figures, trust_figures
 from camvib.learning.splits import Plan, Split, grouped_folds, plan_splits
 from camvib.learning.trivial import trivial_figures
 from camvib.learning.windows import Rows, Windows, recording_means, window_starts
@@ -237,17 +238,19 @@ class _Job:
         """Judge the test recordings as `camvib diagnose` would, each against a baseline that does not hold it."""
         if not len(split.test):
             raise SplitError("no test recording could be read", "See left_out in data.json for the reasons")
-        baselines = self.baselines(model, fitted[0][1], split.test)
-        recordings = np.sort([i for i in split.test if not model.needs_baseline or i in baselines])
+        pairs = self.pairs(model, fitted[0][1])
+        recordings = np.sort([i for i in split.test if pairs is None or i not in pairs.alone])
+        if not len(recordings):
+            needed = f"Record each asset healthy {MIN_RECORDINGS + 1} times or more"
+            raise SplitError("no test recording has enough other healthy ones of its asset", needed)
+        baselines = {int(i): pairs.baseline(int(i)) for i in recordings} if pairs else {}
         logits = [_recording_logits(model, self.data, int(i), baselines.get(int(i))) for i in recordings]
         return _Judged(split.train, recordings, np.stack(logits))
 
-    def baselines(self, model: Model, windows: Windows, recordings: Rows) -> dict[int, Baseline]:
-        """Baselines of recordings that have enough other healthy ones of their asset."""
-        if not model.needs_baseline:
-            return {}
-        pairs = HealthyPairs.of(self.data, windows, model.settings.with_(twin={"source": "none"}))
-        return {int(i): pairs.baseline(int(i)) for i in recordings if i not in pairs.alone}
+    def pairs(self, model: Model, windows: Windows) -> HealthyPairs | None:
+        """What recordings are compared with, for a model that does so."""
+        without_twins = model.settings.with_(twin={"source": "none"})
+        return HealthyPairs.of(self.data, windows, without_twins) if model.needs_baseline else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,15 +285,11 @@ def _recording_logits(model: Model, data: TrainingData, i: int, baseline: Baseli
     return predicted.logits.mean(axis=0, dtype=np.float64)
 
 
-def _targets(data: TrainingData, recordings: Rows) -> NDArray[np.int64]:
-    return data.targets[recordings].argmax(axis=1)
-
-
 def _temperature(one: Compared, data: TrainingData) -> float:
     """Of one candidate, on groups that it was not fitted on; 1 where there were none."""
     if not len(one.recordings) or one.candidate.settings.model.head == "sigmoid":
         return 1.0
-    return calibration.fit_temperature(one.logits, _targets(data, one.recordings))
+    return calibration.fit_temperature(one.logits, data.targets[one.recordings].argmax(axis=1))
 
 
 def _calibrated(
@@ -316,11 +315,11 @@ def _calibrated(
     if multilabel:
         temperature = 1.0
     elif len(choice[0].recordings):
-        temperature = calibration.fit_temperature(logits, _targets(data, choice[0].recordings))
+        temperature = calibration.fit_temperature(logits, data.targets[choice[0].recordings].argmax(axis=1))
     elif held.any():
         rows = windows.rows(split.validation)
         means = recording_means(first.answers(rows).logits, windows.entry[rows])
-        temperature = calibration.fit_temperature(means[1], _targets(data, means[0]))
+        temperature = calibration.fit_temperature(means[1], data.targets[means[0]].argmax(axis=1))
     else:
         temperature = 1.0
     return replace(known, temperature=temperature, unknown_above=limit)
@@ -355,6 +354,8 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
     groups = np.asarray(data.groups)
     held = sorted({str(groups[i]) for i in recordings}) if plan.folds else []
     first = choice[0].candidate
+    pairs = job.pairs(model, job.cache(first)) if model.needs_baseline else None
+    alone = [{"file": data.files[i], "reason": pairs.why_alone(i)} for i in sorted(pairs.alone)] if pairs else []
     metrics = {
         **figures,
         "classes": list(data.classes),
@@ -370,7 +371,7 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
         "trivial": {name: round(value, 4) for name, value in trivial.items()},
         "learned": bool(figures["macro_f1"] > best or figures["macro_f1"] >= NEARLY_PERFECT),
         "standard_error": standard_error(figures["macro_f1"], len(recordings)),
-        "left_out": len(data.left_out),
+        "left_out": len(data.left_out) + len(alone),
         "data_digest": data.digest,
         "settings_digest": settings.digest(),
         "seed": settings.training.seed,
@@ -382,11 +383,15 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
     )  # fmt: skip
     card = {name: metrics[name] for name in kept}
     card["test_groups"], card["train_groups"] = len(held), len(set(groups[plan.final.train]))
+    if not model.is_multilabel:
+        chances = np.stack([model.probabilities(row) for row in logits])
+        card.update(trust_figures([data.labels[i] for i in recordings], chances, data.classes, model.healthy))
     model.card.update({**data.notes, **card})
     save_model(model, job.out / "model")
     shown = plan.final.test if len(plan.final.test) else recordings
-    baselines = job.baselines(model, job.cache(first), np.arange(len(data))) if model.needs_baseline else {}
+    baselines = {i: pairs.baseline(i) for i in range(len(data)) if i not in pairs.alone} if pairs else {}
     write_drawings(model, data, shown, baselines, figures, job.out)
+    leave_out(job.out, alone)
     (job.out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
     return TrainingResult.of(job.out, metrics)
 

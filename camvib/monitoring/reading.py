@@ -13,6 +13,7 @@ from camvib.errors import CamvibError, ReadError
 from camvib.monitoring.discovery import entries_of
 from camvib.monitoring.outcomes import level_db
 from camvib.monitoring.sources import local_copy
+from camvib.readers import in_this_process
 from camvib.recordings.entries import Entry, of_channel, recordings
 from camvib.recordings.quality import InputSpec, check
 from camvib.recordings.resampling import resample
@@ -102,12 +103,14 @@ def read_file(task: ReadTask) -> FileRead:
     ReadError
         A remote file that cannot be fetched.
     """
-    return _read(task, whole=False)
+    with in_this_process():  # this is a worker with limits already
+        return _read(task, whole=False)
 
 
 def read_long_file(task: ReadTask) -> FileRead:
     """`read_file`, whatever the length: samples stay on disk where the format allows it."""
-    return _read(task, whole=True)
+    with in_this_process():
+        return _read(task, whole=True)
 
 
 def _read(task: ReadTask, *, whole: bool) -> FileRead:

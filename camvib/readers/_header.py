@@ -6,6 +6,7 @@ import csv
 import re
 
 from camvib.readers.parsing.names import known_unit
+from camvib.readers.parsing.stamps import is_stamp
 from camvib.readers.parsing.text import header_rates, header_unit
 
 _LOOK = 40  # lines
@@ -98,7 +99,7 @@ def _may_be_names(cells: list[str], width: int, separator: str) -> bool:
     short = 1 if separator != r"\s+" or width > 2 else 0
     if not width - short <= len(cells) <= width + 1 or len(cells) < 1:
         return False
-    if not any(_WORD.search(cell) for cell in cells):
+    if not any(_WORD.search(cell) for cell in cells) or any(is_stamp(cell) for cell in cells):
         return False
     numbers = [cell for cell in cells if _NUMBER.fullmatch(cell)]  # of a channel: small; else a key's value
     return all(cell.isdigit() and int(cell) <= 64 for cell in numbers)

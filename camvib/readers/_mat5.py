@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from camvib.errors import Truncated
+from camvib.errors import ReadError, Truncated
 from camvib.readers.parsing.blocks import SMALL_BYTES, blocks, spool_folder, take_space, temporary_file
 
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -23,6 +23,7 @@ _TEXT = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _CELL, _STRUCT, _CHAR, _NUMERIC = 1, 2, 4, range(6, 16)
 _COMPLEX = 0x0800
 _HEADER_BYTES, _CHUNK = 128, 1 << 24
+_MOST_RATIO = 200  # samples shrink to a tenth at best
 MOST_ELEMENTS = 1000  # of an array of structs or cells
 DEEPEST = 5
 
@@ -116,17 +117,21 @@ def _inflate(whole: _Buffer, element: _Element) -> NDArray[np.uint8]:
         return np.frombuffer(inflate.decompress(packed.tobytes(), 2 * SMALL_BYTES), np.uint8)
     with temporary_file() as file:
         for chunk in blocks(packed):
-            _write_all(file, inflate, chunk.tobytes())
+            _write_all(file, inflate, chunk.tobytes(), len(packed))
         if not inflate.eof:
             raise _cut(whole.path)
         file.flush()
         return np.memmap(file if spool_folder() is None else file.name, np.uint8, "r")
 
 
-def _write_all(file: IO[bytes], inflate: Any, packed: bytes) -> None:
+def _write_all(file: IO[bytes], inflate: Any, packed: bytes, n_packed: int) -> None:
     while packed:
         data = inflate.decompress(packed, _CHUNK)
         take_space(len(data))
+        if file.tell() + len(data) > _MOST_RATIO * max(n_packed, 1 << 16):
+            raise ReadError(
+                f"more than {_MOST_RATIO} times its size comes out of a variable", "Export the recording itself"
+            )
         file.write(data)
         packed = inflate.unconsumed_tail
 

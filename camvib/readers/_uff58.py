@@ -83,7 +83,7 @@ def datasets(path: Path) -> Iterator[tuple[int, Dataset58 | None]]:
             line = handle.readline().decode("latin-1")
             kind = int(word) if (word := line[:6].strip()).isdigit() else 0
             head = _header(handle, line, number, path) if kind == 58 else None
-            end = head.start + head.n_bytes if head and head.binary else handle.tell() - 1
+            end = head.start + max(head.n_bytes, 0) if head and head.binary else handle.tell() - 1
             yield kind, head
             handle.seek(end)
             for _ in _chunks(handle, _END_OF_BINARY if head and head.binary else _END):

@@ -18,6 +18,7 @@ from camvib.readers.parsing.column import Column
 from camvib.readers.parsing.table import Found, table_channels
 from camvib.readers.parsing.variables import variable_channels
 
+_MOST_RATIO = 200  # samples shrink to a tenth at best
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 
 
@@ -96,6 +97,11 @@ def _read_member(
         _check_size(where, shape, dtype, member.file_size - stream.tell())
         order: Literal["C", "F"] = "F" if fortran else "C"
         size = int(np.prod(shape)) * dtype.itemsize
+        if is_long(size) and size > _MOST_RATIO * max(member.compress_size, 1):
+            raise ReadError(
+                f"{where}: {size / 1e6:.0f} MB out of {member.compress_size / 1e6:.3g} MB (limit {_MOST_RATIO} times)",
+                "Export the recording itself",
+            )
         if not is_long(total_bytes) or size < SMALL_BYTES or dtype.kind not in "fiu":
             data = stream.read(size)
             if len(data) < size:

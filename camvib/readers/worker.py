@@ -30,7 +30,7 @@ SECONDS = 30.0  # for a small file; a large one has more
 SECONDS_PER_MB = 0.5
 MEMORY_BYTES = 4 << 30
 SPACE_BYTES, SPACE_RATIO = 2 << 30, 16  # temporary space: at least, and times the file's size
-_FIRST_SECONDS = 120.0  # the worker imports what it needs
+FIRST_SECONDS = 120.0  # the worker imports what it needs
 
 
 class _Mapped(NamedTuple):
@@ -61,7 +61,7 @@ class _Process:
 
     def ask(self, request: dict[str, Any], seconds: float) -> Any:
         """Return what the worker answers; None if it takes too long or dies."""
-        limit = seconds + (_FIRST_SECONDS if self._is_new else 0.0)
+        limit = seconds + (FIRST_SECONDS if self._is_new else 0.0)
         try:
             self._pipe.send(request)
             if not self._pipe.poll(limit):
@@ -122,9 +122,12 @@ def _space(size: int) -> float:
 
 
 @atexit.register
-def _stop() -> None:
+def stop() -> None:
+    """End the worker of this process; the next file starts another."""
+    global _current
     if _current is not None and _current.owner == os.getpid():
         _current.stop()
+    _current = None
 
 
 def _here(samples: NDArray[Any] | _Mapped) -> NDArray[Any]:

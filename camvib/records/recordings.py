@@ -287,11 +287,12 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
     """JSON contract of ``camvib diagnose``, one recording."""
     record = asdict(diagnosis)
     keys = ("recording", "asset", "verdict", "label", "probabilities", "reason", "remedy")
-    more = ("recording_id", "channel", "start_s", "duration_s", "sampling_rate_hz", "unit", "reference", "model")
+    more = ("recording_id", "channel", "start_s", "duration_s", "sampling_rate_hz", "unit", "recorded_at", "reference")
     return {
         **{key: record[key] for key in keys},
         "regions": [dict(region) for region in record["regions"]],
         **{key: record[key] for key in more},
+        "model": record["model"],
         "findings": [finding["message"] for finding in record["findings"]],
         "warnings": list(record["warnings"]),
     }

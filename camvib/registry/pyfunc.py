@@ -35,7 +35,8 @@ class WaveformModel(PythonModel):
         context : PythonModelContext
         model_input : ndarray, shape (batch, n), or dict
             The windows, or ``waveform`` beside what the model compares with: ``baseline_db`` and ``spread_db``,
-            shape (batch, rows) each, see `camvib.images.baseline.Baseline`.
+            shape (batch, rows) each, see `camvib.images.baseline.Baseline`; or ``speed``, shape (batch,), the shaft's
+            speed relative to that of training (``shaft_hz`` in model.json).
         params : dict, optional
             Not used.
 
@@ -57,7 +58,7 @@ class WaveformModel(PythonModel):
         baseline = None
         if "baseline_db" in given and "spread_db" in given:
             baseline = Baseline(np.asarray(given["baseline_db"]), np.asarray(given["spread_db"]), MIN_RECORDINGS)
-        predicted = self._model.predict(waveform, baseline)
+        predicted = self._model.predict(waveform, baseline, speed=np.asarray(given.get("speed", 1.0), np.float32))
         probabilities = np.stack([self._model.probabilities(row) for row in predicted.logits])
         answer = {"logits": predicted.logits, "probabilities": probabilities, "maps": predicted.maps}
         return answer if predicted.change is None else {**answer, "change": predicted.change}

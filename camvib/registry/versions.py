@@ -6,7 +6,6 @@ The policy is written down in mlflow/registry-policy.md.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 import warnings
@@ -17,9 +16,10 @@ import numpy as np
 
 import camvib
 from camvib.errors import ModelError
-from camvib.networks import network_class
+from camvib.model.folder import load_model
+from camvib.model.model import Model
 from camvib.registry.tracking import mlflow_client, tracking_uri
-from camvib.settings import Settings, home
+from camvib.settings import home
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -51,17 +51,16 @@ def register(run_id: str, model_dir: Path, name: str = NAME) -> str:
         Version number.
     """
     client = mlflow_client()
-    described = _description(model_dir)
+    model = load_model(model_dir)
     for known in client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
-        if known.tags.get("camvib.model_digest") == described["digest"]:
+        if known.tags.get("camvib.model_digest") == model.digest:
             return str(known.version)
-    card = described["card"]
     tags = {
-        "camvib.model_digest": described["digest"],
-        "camvib.data_digest": card["data_digest"],
-        "camvib.macro_f1": repr(float(card["macro_f1"])),
+        "camvib.model_digest": model.digest,
+        "camvib.data_digest": model.card["data_digest"],
+        "camvib.macro_f1": repr(float(model.card["macro_f1"])),
     }
-    uri, model_id = _log_model(run_id, model_dir, described)
+    uri, model_id = _log_model(run_id, model_dir, model)
     _ensure_name(client, name)
     # Tags go in with the version, so that a kill leaves no version without them.
     version = client.create_model_version(name, uri, run_id, tags=tags, model_id=model_id)
@@ -78,14 +77,7 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _description(model_dir: Path) -> dict[str, Any]:
-    try:
-        return json.loads((model_dir / "model.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{model_dir}: no readable model.json ({error})", _REMEDY) from error
-
-
-def _log_model(run_id: str, model_dir: Path, described: dict[str, Any]) -> tuple[str, str]:
+def _log_model(run_id: str, model_dir: Path, model: Model) -> tuple[str, str]:
     """Copy the model folder to the run as a pyfunc; return its URI and id."""
     import mlflow
 
@@ -97,30 +89,29 @@ def _log_model(run_id: str, model_dir: Path, described: dict[str, Any]) -> tuple
             name="model",
             python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={"model": str(model_dir)},
-            signature=_signature(described),
+            signature=_signature(model),
             pip_requirements=[f"camvib=={camvib.__version__}"],  # what MLflow infers is incomplete and slow to find
         )
     return str(info.model_uri), str(info.model_id)
 
 
-def _signature(described: dict[str, Any]) -> ModelSignature:
+def _signature(model: Model) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    given, classes = described["input"], len(described["classes"])
-    settings = Settings.model_validate(described["members"][0]["settings"])
-    samples, rows = round(given["window_s"] * given["sampling_rate_hz"]), settings.image.rows
-    single = np.dtype(np.float32)
-    inputs: list[Any] = [TensorSpec(single, (-1, samples))]
+    classes, rows, single = len(model.classes), model.settings.image.rows, np.dtype(np.float32)
+    waveform = TensorSpec(single, (-1, model.n), "waveform")
+    inputs: list[Any] = [TensorSpec(single, (-1, model.n))]
     outputs: list[Any] = [
         TensorSpec(single, (-1, classes), "logits"),
         TensorSpec(np.dtype(np.float64), (-1, classes), "probabilities"),
         TensorSpec(single, (-1, classes, -1, -1), "maps"),
     ]
-    if network_class(settings.model.name).needs_baseline:  # it compares with the asset's baseline
-        inputs = [TensorSpec(single, (-1, samples), "waveform")]
-        inputs += [TensorSpec(single, (-1, rows), name) for name in ("baseline_db", "spread_db")]
+    if model.needs_baseline:
+        inputs = [waveform, *(TensorSpec(single, (-1, rows), name) for name in ("baseline_db", "spread_db"))]
         outputs.append(TensorSpec(single, (-1, -1, -1), "change"))
+    elif model.needs_speed:
+        inputs = [waveform, TensorSpec(single, (-1,), "speed")]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 

@@ -1,5 +1,5 @@
-"""Diagnoses as one offline HTML page. Imports drawing, records and errors."""
+"""A plant's machines as one offline HTML page. Imports diagnosis, images, drawing, recordings and what is below."""
 
-from camvib.report.page import write_report
+from camvib.report.page import write_page
 
-__all__ = ["write_report"]
+__all__ = ["write_page"]

@@ -1,53 +1,17 @@
-"""What changed, as the report shows it: a picture, a word for each region, and how much of the picture it is."""
+"""Which way a region went, by the model's change map."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camvib.drawing.png import Picture, change_picture, on_grid
-from camvib.records import ChangeMap, Region, Spectrogram
+from camvib.records import ChangeMap, Region
 
 Way = Literal["gain", "loss", "both", "none"]
 LIKELY = 0.5  # a cell counts as changed when a change is more likely than not
 LEAST_SHARE = 0.1  # a region says so when this share of its cells has changed the same way
-SAID: dict[Way, str] = {
-    "gain": "power gained",
-    "loss": "power lost",
-    "both": "power gained and lost",
-    "none": "no clear change",
-}
-SIGNS: dict[Way, str] = {"gain": "▲", "loss": "▼", "both": "▲▼", "none": ""}
-
-
-@dataclass(frozen=True)
-class ChangeView:
-    """The change map of one recording, drawn.
-
-    Attributes
-    ----------
-    picture : Picture
-    gained, lost : float
-        Share of all cells where a gain, or a loss, of more than 6 dB is more likely than not.
-    ways : list
-        Which way each region went, in the order of the regions.
-    """
-
-    picture: Picture
-    gained: float
-    lost: float
-    ways: list[Way]
-
-    @classmethod
-    def of(cls, change: ChangeMap, regions: Sequence[Region], spectrogram: Spectrogram) -> ChangeView:
-        """Draw `change` on the cells of `spectrogram`."""
-        gained, lost = _shares(change.values)
-        picture = change_picture(on_grid(change, spectrogram))
-        return cls(picture, gained, lost, [way(change, region) for region in regions])
 
 
 def way(change: ChangeMap, region: Region) -> Way:

@@ -1,225 +1,69 @@
-"""Diagnoses and their evidence → one HTML file that needs nothing else."""
+"""The view and its findings → one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path, PurePath
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, tzinfo
+from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from tqdm import tqdm
 
 from camvib import __version__
-from camvib.drawing.figures import evidence_scale, power_unit, pretty_unit
-from camvib.drawing.paths import envelope_path, line_path
-from camvib.drawing.png import Picture, compact, evidence_picture, level_picture, on_grid
-from camvib.drawing.ticks import Axis, Tick
+from camvib.drawing.figures import power_unit, pretty_unit
 from camvib.errors import CamvibError
-from camvib.records import ActivationMap, Diagnosis, Evidence, Region
+from camvib.recordings.plant import Plant
+from camvib.records import Diagnosis
 from camvib.report import words
-from camvib.report.changes import SAID, SIGNS, ChangeView
+from camvib.report.against import against
+from camvib.report.exports import work_order
+from camvib.report.finding import Drawn, Material, Overall, draw
+from camvib.report.trend import no_trend, sparkline, trend_plot, trend_words
+from camvib.report.view import PlantView, Row, Trust
 
 HERE = Path(__file__).parent
-# Most urgent first: this is the order in which a person has to act.
-VERDICTS = ("fault", "unknown", "refused", "healthy")
+SCRIPTS = ("list.js", "finding.js", "answers.js")
+STATE_WORDS = {"act": "act", "watch": "watch", "blind": "not judged", "ok": "as it was"}
+DEFAULT_SCALE = 30.0  # logits of full colour where the model names none
+INLINE = 12  # findings that read without a script; of a longer page the others are unpacked when they are opened
+
+MaterialOf = Callable[[Row], Material | None]
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """The map and its sum, turned so that red always speaks for the fault.
-
-    A healthy verdict's map is given for healthy against the runner-up; drawn as it is, a healthy
-    recording would be red all over. `turned` is -1 there.
-    """
-
-    map: ActivationMap
-    turned: int
-
-    @classmethod
-    def of(cls, diagnosis: Diagnosis, activation_map: ActivationMap) -> Contrast:
-        """Turn the map of a healthy verdict round, if it names what healthy is held against."""
-        healthy = diagnosis.verdict == "healthy" and activation_map.label == diagnosis.label
-        return cls(activation_map, -1 if healthy and activation_map.reference else 1)
-
-    @property
-    def red(self) -> str:
-        """The class that red cells speak for."""
-        return self.map.label if self.turned > 0 else self.map.reference
-
-    @property
-    def blue(self) -> str:
-        """The class that blue cells speak for; empty for a plain class map."""
-        return self.map.reference if self.turned > 0 else self.map.label
-
-    @property
-    def bias(self) -> float:
-        """Share of the logit that lies nowhere in the picture."""
-        return self.turned * self.map.bias
-
-    @property
-    def mean(self) -> float:
-        """Mean of the map, logits."""
-        return self.turned * float(self.map.values.mean())
-
-    @property
-    def sum(self) -> float:
-        """Log odds of red against blue."""
-        return self.bias + self.mean
-
-
-@dataclass(frozen=True)
-class Box:
-    """A region in percent of the picture."""
-
-    number: int
-    red: bool
-    left: float
-    bottom: float
-    width: float
-    height: float
-
-    @property
-    def high(self) -> bool:
-        """Whether a number above the frame would stand outside the picture."""
-        return self.bottom + self.height > 93
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Ticks and path of a small line plot."""
-
-    path: str
-    x: list[Tick]
-    y: list[Tick]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Everything drawn for one recording."""
-
-    contrast: Contrast
-    level: Picture
-    evidence: Picture
-    change: ChangeView | None
-    time: list[Tick]
-    frequency: list[Tick]
-    boxes: list[Box]
-    waveform: Plot
-    spectrum: Plot
-
-
-@dataclass(frozen=True)
-class Case:
-    """One recording of the report."""
-
-    number: int
-    diagnosis: Diagnosis
-    drawn_from: Evidence | None
-    scale: float
-
-    @property
-    def name(self) -> str:
-        """File name without its folder, whichever system wrote the path."""
-        return PurePath(self.diagnosis.recording.replace("\\", "/")).name or "unnamed recording"
-
-    @property
-    def probability(self) -> float | None:
-        """Probability of the label, if there is one."""
-        return self.diagnosis.probabilities.get(self.diagnosis.label)
-
-    @property
-    def ranked(self) -> list[tuple[str, float]]:
-        """Classes from most to least probable."""
-        return sorted(self.diagnosis.probabilities.items(), key=lambda item: -item[1])
-
-    @property
-    def prepared(self) -> list[str]:
-        """What was done to the samples on purpose."""
-        return [note for note in self.diagnosis.warnings if words.is_step(note)]
-
-    @property
-    def noticed(self) -> list[str]:
-        """What the reader noticed."""
-        return [note for note in self.diagnosis.warnings if not words.is_step(note)]
-
-    def figure(self) -> Figure | None:
-        """Draw the pictures; not kept, so that a long report holds one recording's at a time."""
-        return draw(self.diagnosis, self.drawn_from, self.scale) if self.drawn_from else None
-
-
-def draw(diagnosis: Diagnosis, evidence: Evidence, scale: float) -> Figure:
-    """Turn evidence into pictures, paths and ticks."""
-    spectrogram = compact(evidence.spectrogram)
-    contrast = Contrast.of(diagnosis, evidence.contrast)
-    time, frequency = Axis.of_cells(spectrogram.time_s), Axis.of_cells(spectrogram.frequency_hz)
-    return Figure(
-        contrast=contrast,
-        level=level_picture(spectrogram),
-        evidence=evidence_picture(contrast.turned * on_grid(contrast.map, spectrogram), scale),
-        change=ChangeView.of(evidence.change, diagnosis.regions, spectrogram) if evidence.change else None,
-        time=time.ticks(),
-        frequency=frequency.ticks(8),
-        boxes=[_box(n, r, time, frequency, contrast.turned) for n, r in enumerate(diagnosis.regions, 1)],
-        waveform=_waveform(diagnosis, evidence),
-        spectrum=_spectrum(evidence, frequency),
-    )
-
-
-def _box(number: int, region: Region, time: Axis, frequency: Axis, turned: int) -> Box:
-    left, right = (round(float(v), 2) for v in 100 * time.position([region.start_s, region.end_s]))
-    bottom, top = (round(float(v), 2) for v in 100 * frequency.position([region.low_hz, region.high_hz]))
-    return Box(number, region.sign * turned > 0, left, bottom, round(right - left, 2), round(top - bottom, 2))
-
-
-def _waveform(diagnosis: Diagnosis, evidence: Evidence) -> Plot:
-    low, high = evidence.waveform_low, evidence.waveform_high
-    finite = np.concatenate([low[np.isfinite(low)], high[np.isfinite(high)]])
-    bottom, top = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    margin = 0.05 * (top - bottom)
-    level = Axis.between(bottom - margin, top + margin)
-    time = Axis.between(diagnosis.start_s, diagnosis.start_s + diagnosis.duration_s)
-    return Plot(envelope_path(low, high, level), time.ticks(), level.ticks(4))
-
-
-def _spectrum(evidence: Evidence, frequency: Axis) -> Plot:
-    """Draw the spectrum along the spectrogram's own frequency axis, so that the two can be compared."""
-    hz, db = evidence.spectrum_hz, evidence.spectrum_db
-    seen = (hz >= frequency.edges[0]) & (hz <= frequency.edges[-1]) & np.isfinite(db)
-    hz, db = hz[seen], db[seen]
-    bottom, top = (max(float(db.min()), float(db.max()) - 100), float(db.max())) if len(db) else (-100.0, 0.0)
-    level = Axis.between(bottom, top + 0.05 * (top - bottom))
-    return Plot(line_path(frequency.position(hz), level.position(db)), frequency.ticks(), level.ticks(4))
-
-
-def write_report(
-    cases: Iterable[tuple[Diagnosis, Evidence | None]],
+def write_page(
+    view: PlantView,
     out: Path,
     *,
-    title: str = "Vibration diagnosis",
-    model: dict[str, object] | None = None,
+    plant: Plant,
+    material_of: MaterialOf = lambda row: None,
+    scale: float = DEFAULT_SCALE,
+    labels: Iterable[str] = (),
+    left_out_why: str = "",
     progress: bool = True,
 ) -> Path:
-    """Write one self-contained HTML page on a batch of recordings and return its path.
+    """Write one self-contained HTML page on a plant and return its path.
 
     Parameters
     ----------
-    cases : iterable of (Diagnosis, Evidence or None)
-        Refused recordings have no evidence; they are listed with reason and remedy.
+    view : PlantView
     out : Path
         The page; it is replaced as a whole or left as it was.
-    title : str
-    model : dict, optional
-        Any of ``name``, ``version``, ``accuracy`` and ``macro_f1`` (0 to 1, on unseen groups),
-        ``test_groups`` (a number or the names), and ``map_scale_logits``, the logits of full colour.
-        Without the last, the maps of this report's faults set the scale of all of them.
+    plant : Plant
+    material_of : callable
+        What a row's finding is drawn from; asked for one row at a time, so that a long page holds one at a time.
+    scale : float
+        Logits of full colour in the class maps.
+    labels : iterable of str
+        Known conditions, to choose from when an answer names another.
+    left_out_why : str
+        Why the page does not hold all recordings of the store.
     progress : bool
         Show a progress bar if it takes longer than 2 s.
 
@@ -230,70 +74,224 @@ def write_report(
     """
     if out.is_dir():
         raise CamvibError(f"{out} is a folder", "Name the report's file, e.g. report.html inside it")
-    given = sorted(cases, key=lambda case: VERDICTS.index(case[0].verdict))
-    model = model or {}
-    chosen = model.get("map_scale_logits")
-    scale = float(str(chosen)) if chosen else _scale(given)
-    listed = [Case(n, diagnosis, evidence, scale) for n, (diagnosis, evidence) in enumerate(given, 1)]
-    shown = tqdm(listed, desc="report", unit="recording", delay=2, disable=not progress)
-    page = _page(title, listed, shown, model, scale)
-    _replace(out, page)
+    pieces = render(
+        view, plant=plant, material_of=material_of, scale=scale, labels=labels, left_out_why=left_out_why,
+        progress=progress,
+    )  # fmt: skip
+    _replace(out, pieces)
     return out
 
 
-def _scale(cases: Sequence[tuple[Diagnosis, Evidence | None]]) -> float:
-    """Logits of full colour: that of the faults, so that many pale healthy maps do not stretch it."""
-    faults = [e.contrast.values for d, e in cases if e and d.verdict == "fault"]
-    return evidence_scale(faults or [e.contrast.values for _, e in cases if e])
-
-
-def _page(
-    title: str, cases: Sequence[Case], cards: Iterable[Case], model: dict[str, object], scale: float
+def render(
+    view: PlantView,
+    *,
+    plant: Plant,
+    material_of: MaterialOf = lambda row: None,
+    scale: float = DEFAULT_SCALE,
+    labels: Iterable[str] = (),
+    left_out_why: str = "",
+    desk: str = "",
+    progress: bool = False,
 ) -> Iterator[str]:
-    """Render the page piece by piece; `cards` are the same cases, drawn as they come."""
-    diagnoses = [case.diagnosis for case in cases]
-    script = (HERE / "report.js").read_text("utf-8")
+    """Render the page piece by piece; `desk` is the review desk's token, empty for a file."""
+    script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _environment().get_template("report.html").generate(
-        title=title,
-        cases=cases,
-        cards=cards,
-        verdicts=VERDICTS,
-        counts=Counter(d.verdict for d in diagnoses),
-        faults=Counter(d.label for d in diagnoses if d.verdict == "fault").most_common(),
-        model=model,
-        models=sorted({d.model for d in diagnoses if d.model}),
-        digests=sorted({d.settings_digest for d in diagnoses if d.settings_digest}),
-        scale=scale,
-        with_changes=any(case.drawn_from is not None and case.drawn_from.change is not None for case in cases),
-        said=SAID,
-        signs=SIGNS,
-        written=datetime.now().astimezone(),
+    starts = [row for row in view.rows if row.state == "act" and not row.snoozed_until]
+    return _environment(plant.zone).get_template("page.html").generate(
+        view=view,
+        plant=plant,
+        headline=headline(view),
+        start=starts[0] if starts else None,
+        findings=_findings(view, plant, material_of, scale, progress),
+        state_words=STATE_WORDS,
+        left_out_why=left_out_why,
+        inline=INLINE,
+        desk=desk,
         version=__version__,
-        css=Markup((HERE / "report.css").read_text("utf-8")),  # our own file
+        css=Markup((HERE / "page.css").read_text("utf-8").strip()),  # our own file
         script=Markup(script),
         script_sha256=digest,
+        plant_json=_plant_json(view, labels),
     )  # fmt: skip
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+def headline(view: PlantView) -> str:
+    """How many machines need action, in one sentence."""
+    act = view.count("act")
+    if not act:
+        return "No machine needs action." if view.machines else "No machines yet."
+    new = f", {view.new} of them new" if view.since and view.new else ", none of them new" if view.since else ""
+    return f"{act} machine{'' if act == 1 else 's'} need{'s' if act == 1 else ''} action{new}."
+
+
+def last_written(page: Path) -> datetime | None:
+    """When the page at this place was written, so that the next one can say what changed; None if it is no page."""
+    try:
+        text = page.read_text("utf-8", errors="replace")
+    except OSError:
+        return None
+    _, found, rest = text.rpartition('<script type="application/json" id="plant">')
+    if not found:
+        return None
+    try:
+        return datetime.fromisoformat(json.loads(rest.partition("</script>")[0])["written"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _findings(
+    view: PlantView, plant: Plant, material_of: MaterialOf, scale: float, progress: bool
+) -> Iterator[tuple[Row, Material | None, Drawn | None]]:
+    for row in tqdm(view.rows, desc="report", unit="finding", delay=2, disable=not progress):
+        material = material_of(row)
+        yield row, material, draw(material, scale, plant.action(row.label).undone_by) if material else None
+
+
+def _plant_json(view: PlantView, labels: Iterable[str]) -> Markup:
+    area_of = {row.asset: n for n, rows in enumerate(view.areas.values()) for row in rows}
+    quiet = [
+        [
+            *(words.printable(text) for text in (row.tag, row.name, row.area)),
+            row.criticality,
+            f"as it was, {words.day(row.last, view.written)}" if row.last else "",
+            area_of[row.asset],
+        ]
+        for row in view.quiet
+    ]
+    return json_for_page(
+        {
+            "name": words.printable(view.name),
+            "written": view.written.isoformat(timespec="seconds"),
+            "labels": sorted({words.printable(label) for label in labels}),
+            "quiet": quiet,
+        }
     )
-    environment.filters.update(
-        human=words.human, percent=words.percent, part=words.part, signed=words.signed, odds=words.odds,
-        rate=words.rate, place=words.place, evidence=words.evidence, unit=pretty_unit, power_unit=power_unit,
+
+
+def json_for_page(value: object) -> Markup:
+    """Write JSON that cannot end the script element that it stands in."""
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026"))
+
+
+def _environment(zone: tzinfo) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: words.printable(value) if type(value) is str else value,
     )  # fmt: skip
-    environment.globals["span"] = words.span
+    environment.filters.update(
+        about=_about, against=against, clock=words.clock, count=words.count, day_of=words.day, days=words.days,
+        decibels=words.decibels, hertz=words.hertz, later=_later, how_often=how_often, human_label=words.human_label,
+        local=lambda text, plant: words.local(text, plant.zone), local_time=lambda at, plant: at.astimezone(plant.zone),
+        lower_first=lambda text: text[:1].lower() + text[1:], no_trend=no_trend, overall=overall, part=words.part,
+        percent=words.percent, plus=lambda n: f"{n:+d}".replace("-", "−"), power_unit=power_unit, proof=proof_words,
+        ranked=_ranked, rate=words.rate, safe_json=Markup, short_line=_short_line, signed=words.signed,
+        sort_values=_sort_values, sparkline=sparkline, spectrum_said=_spectrum_said, trend_plot=trend_plot,
+        trend_words=trend_words, unit=pretty_unit, weekday=words.weekday,
+    )  # fmt: skip
     return environment
+
+
+def _later(text: str) -> str:
+    """Pack a finding that is unpacked when it is opened: a long page opens fast, and is a third smaller."""
+    return base64.b64encode(zlib.compress(str(text).encode("utf-8", "backslashreplace"), 9)).decode()
+
+
+def _about(row: Row, material: Material | None, view: PlantView) -> Markup:
+    """What an answer has to name, and the work order, for the script."""
+    recording = material.diagnosis.recording_id if material else ""
+    order = work_order(row, view) if row.state == "act" else ""
+    return json_for_page(
+        {
+            "asset": row.asset, "case": row.case.id if row.case else None, "recording": recording,
+            "label": row.label, "what": words.printable(row.what[:1].lower() + row.what[1:]), "order": order,
+        }
+    )  # fmt: skip
+
+
+def _sort_values(row: Row) -> str:
+    """What the columns sort by, in their order: urgency, machine, fault, since, how sure, change, deadline."""
+    rank = {"act": 0, "watch": 1, "blind": 2, "ok": 3}[row.state]
+    by = row.by.toordinal() if row.by else 10**6
+    change = row.trend.db[-1] if row.trend else -1.0
+    return json.dumps(
+        [
+            rank * 10**8 + by * 10 + "ABC".index(row.criticality), row.tag, row.what,
+            row.since.timestamp() if row.since else 9e15, -(row.probability or -1.0), -change, by,
+        ]
+    )  # fmt: skip
+
+
+def _ranked(diagnosis: Diagnosis) -> list[tuple[str, float]]:
+    return sorted(diagnosis.probabilities.items(), key=lambda item: -item[1])
+
+
+def _short_line(name: str) -> str:
+    return name.removesuffix(" bending mode").removesuffix(" mode")
+
+
+def how_often(row: Row, trust: Trust) -> str:
+    """How often calls of this confidence were right on machines that the model never saw."""
+    measured = trust.bin_of(row.probability)
+    if measured:
+        return f"of {measured.calls} such calls on unseen machines {measured.right} were right"
+    return "how often such calls are right was not measured"
+
+
+def overall(level: Overall) -> str:
+    """Overall level against the healthy one, the user's limit and the zone."""
+    unit = pretty_unit(level.unit)
+    parts = [f"overall {level.rms:.2g} {unit} rms"]
+    if level.healthy is not None:
+        parts.append(f"healthy {level.healthy:.2g}")
+    if level.limit is not None:
+        over = "above it" if level.rms > level.limit else "the overall level does not show it"
+        parts.append(f"your limit {level.limit:.2g}{f' ({level.source})' if level.source else ''}: {over}")
+    if level.zone:
+        parts.append(f"zone {level.zone} of ISO 20816-3")
+    return ", ".join(parts)
+
+
+def proof_words(proof: object, plant: Plant) -> str:
+    """Say what the notched recording was called."""
+    from camvib.diagnosis.proof import Proof
+
+    assert isinstance(proof, Proof)
+    label = words.human_label(proof.label, plant)
+    what = f"the strongest {proof.regions} regions" if proof.regions > 1 else "the strongest region"
+    cells = words.percent(proof.share_of_cells)
+    said = (
+        f"With {what} ({cells} of the picture) brought back to the healthy level, the same recording is diagnosed "
+        f"again: {label} falls from {words.percent(proof.before)} to {words.percent(proof.after)}"
+        if proof.after <= proof.before
+        else f"With {what} ({cells} of the picture) brought back to the healthy level, {label} goes from "
+        f"{words.percent(proof.before)} to {words.percent(proof.after)}"
+    )
+    if proof.healthy_before is not None and proof.healthy_after is not None:
+        said += f", healthy from {words.percent(proof.healthy_before)} to {words.percent(proof.healthy_after)}"
+    if not proof.holds:
+        return f"{said}. The verdict stays: the explanation is weak, the model goes by something else as well."
+    after = (
+        f"it is called {words.human_label(proof.label_after, plant)}"
+        if proof.label_after != proof.label
+        else "less than half as likely"
+    )
+    return f"{said}. So the verdict rests on these places: without them {after}."
+
+
+def _spectrum_said(drawn: Drawn, material: Material) -> str:
+    """The spectrum for those who cannot see it."""
+    risen = [line for line in drawn.spectrum.lines if line.rise_db is not None and abs(line.rise_db) >= 3]
+    named = ", ".join(f"{line.name} {words.decibels(line.rise_db or 0.0)}" for line in risen[:6])
+    return f"Spectrum of the newest recording over the healthy one. {named or 'No known line moved by 3 dB or more'}"
 
 
 def _replace(out: Path, pieces: Iterable[str]) -> None:
     """Write beside `out` first, so that a reader never meets half a page."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:60]}.", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        # Whatever a name holds, the page is written: what no encoding takes was made printable before.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(pieces)
         Path(name).chmod(0o644)  # mkstemp's 0600 would hide the page from colleagues
         Path(name).replace(out)

@@ -64,6 +64,8 @@ def write_inbox(out: Path, machines: int, seed: int, *, progress: bool = True) -
             twins=part == "later",
             progress=progress,
         )
+    # The truth lies with the masks: every other file of an inbox is a recording.
+    (out / "inbox" / "truth.csv").replace(out / "inbox" / "masks" / "truth.csv")
     _spoil(out / "inbox", np.random.default_rng([seed, 77]))
     return out
 

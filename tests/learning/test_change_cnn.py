@@ -20,9 +20,9 @@ RATE = 512.0
 def settings(epochs: int = 2, **twin: object) -> Settings:
     return Settings.model_validate(
         {
-            "spectrogram": {"rows": 32, "columns": 32},
-            "model": {"name": "change_cnn"},
-            "twin": {"epochs": epochs, "class_epochs": epochs, "widths": (8, 12, 16), **twin},
+            "image": {"rows": 32, "columns": 32},
+            "model": {"name": "change_cnn", "widths": (8, 12, 16)},
+            "twin": {"epochs": epochs, "class_epochs": epochs, "start": "nothing", **twin},
             "training": {"batch_size": 8},
         }
     )
@@ -63,24 +63,24 @@ def test_with_twins_it_learns_where_the_fault_is_on_machines_it_never_saw(tmp_pa
     data = write_set(tmp_path / "set", (4,) * 8, 4, twins=True)
     result = train(data, tmp_path / "run", settings(12), progress=False)
     model = load_model(result.folder)
-    assert model.card["twin"] == "simulated"
     asset = result.test_groups[0].removeprefix("machine-")
     change = change_of(model, data, f"{asset}_6.npz")
-    row = int(np.searchsorted(model.diagnoser.spectrogram.axes.frequency_hz, 150)) - 1
+    row = int(np.searchsorted(model.axes.frequency_hz, 150)) - 1
     assert change[row].mean() > 0.3
     assert np.abs(change[: row - 4]).mean() < 0.5 * change[row].mean()
     assert result.accuracy > 0.6
     history = pd.read_csv(result.folder / "history.csv")
-    assert history.epoch.tolist() == list(range(24))
-    assert history.twin_loss.count() == history.class_loss.count() == 12
+    assert history.epoch.tolist() == 2 * list(range(12))
+    assert history.change_loss.count() == history.class_loss.count() == 12
 
 
 def test_a_plant_trains_on_its_healthy_recordings_and_hears_what_is_missing(tmp_path: Path) -> None:
     data = write_set(tmp_path / "set", (5, 5, 5, 5, 2))
     result = train(data, tmp_path / "run", settings(1), progress=False)
-    assert load_model(result.folder).card["twin"] == "synthetic"
+    assert load_model(result.folder).needs_baseline
     left_out = json.loads((result.folder / "data.json").read_text())["left_out"]
     assert {item["file"] for item in left_out} == {f"4_{k}.npz" for k in range(4)}
+    assert result.metrics["left_out"] == 4
     assert "asset machine-4 has 1 other healthy recordings" in left_out[0]["reason"]
 
 
@@ -113,7 +113,7 @@ def test_a_killed_training_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
     seen: list[int] = []
     resumed = train(data, tmp_path / "killed", settings(), on_epoch=lambda epoch, _: seen.append(epoch), progress=False)
     unbroken = train(data, tmp_path / "unbroken", settings(), progress=False)
-    assert seen == [2, 3]  # the twin's two epochs are not done again
+    assert seen == [0, 1]  # the class maps' two: those of the twin are not done again
     assert load_model(resumed.folder).digest == load_model(unbroken.folder).digest
 
 

@@ -5,11 +5,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camvib.networks import build
+from camvib.errors import SettingsError
+from camvib.images.baseline import Baseline
+from camvib.networks import build, names, network_class
 from camvib.networks.cnn_fc import CnnFc
 from camvib.networks.gap_cnn import GapCnn
 from camvib.networks.heads import HEADS, NaiveHead, probabilities
-from camvib.settings import ModelSettings, Settings
+from camvib.networks.output import Network
+from camvib.settings import ImageSettings, ModelSettings, Settings
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +94,61 @@ def test_the_black_box_classifies_and_leaves_all_to_its_bias(images: torch.Tenso
     output = net(images)
     assert output.logits.shape == (4, 3)
     assert not output.maps.any()
+
+
+def drawn(name: str) -> tuple[Network, tuple[torch.Tensor, ...]]:
+    """A network of random weights in evaluation mode, and what it is asked of three images."""
+    torch.manual_seed(1)
+    image = ImageSettings(rows=32, columns=16)
+    settings = Settings(image=image, model=ModelSettings(name=name, channels=(4, 6, 8), widths=(4, 6, 8)))
+    net = build(4, settings)
+    images = torch.randn(3, 32, 16)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    if not net.needs_baseline:
+        return net.eval(), (images,)
+    known = Baseline.of(8 * torch.randn(5, 32, 16).numpy())
+    beside = (torch.from_numpy(values).expand(3, -1) for values in (known.mean_db, known.spread_db))
+    return net.eval(), (8 * images, *beside)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_network_keeps_the_protocol_and_its_maps_add_up(name: str) -> None:
+    net, given = drawn(name)
+    output = net(*given)
+    assert issubclass(network_class(name), Network)
+    assert output.logits.shape == (3, 4)
+    assert output.embedding.ndim == 2
+    assert output.maps.shape[:2] == (3, 4)
+    assert any(module is net.layer for module in net.modules())
+    assert output.logits.std() > 0
+    assert (output.change is not None) == net.needs_baseline
+    if net.bias is None:  # it cannot say where, and does not claim to
+        assert not output.maps.any()
+    else:
+        assert output.maps.std() > 0
+        assert torch.allclose(output.maps.mean(dim=(2, 3)) + net.bias, output.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_network_answers_alike_alone_and_in_a_batch(name: str) -> None:
+    net, given = drawn(name)
+    together, alone = net(*given), net(*(value[:1] for value in given))
+    assert torch.allclose(together.logits[:1], alone.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_networks_weights_can_be_learned(name: str) -> None:
+    net, given = drawn(name)
+    net.train()
+    torch.nn.functional.cross_entropy(net(*given).logits, torch.tensor([0, 1, 2])).backward()
+    graded = [parameter.grad is not None and bool(parameter.grad.any()) for parameter in net.parameters()]
+    assert sum(graded) > 0.8 * len(graded)
+
+
+def test_a_network_is_a_file_with_its_name_and_another_name_is_refused() -> None:
+    assert {"gap_cnn", "change_cnn", "place_cnn", "row_linear", "cnn_fc"} <= set(names())
+    with pytest.raises(SettingsError, match="there is no network 'resnet'") as caught:
+        build(2, Settings(model=ModelSettings(name="resnet")))
+    assert "gap_cnn" in caught.value.remedy

@@ -1,6 +1,5 @@
 """The learned twin and the class maps on its change: shapes, identities, what must not leak."""
 
-import io
 import math
 
 import numpy as np
@@ -185,19 +184,6 @@ def test_the_twin_learns_a_change_that_the_baseline_shows() -> None:
     change = net(twin_channels(image + difference, baseline[:4], spread[:4]))
     assert change.gain[:, 10:14].mean() > 0.8
     assert change.gain[:, 20:].mean() < 0.1
-
-
-def test_onnx_gives_the_same_logits_and_maps(network: ChangeCnn, batch) -> None:
-    onnx = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    file = io.BytesIO()
-    torch.onnx.export(network, batch, file, dynamo=False, output_names=["logits", "maps"])
-    session = onnx.InferenceSession(file.getvalue())
-    given = {i.name: value.numpy() for i, value in zip(session.get_inputs(), batch, strict=True)}
-    logits, maps = session.run(None, given)[:2]
-    expected = network(*batch)
-    assert logits == pytest.approx(expected.logits.detach().numpy(), abs=1e-3)
-    assert maps == pytest.approx(expected.maps.detach().numpy(), abs=1e-3)
 
 
 def test_a_synthetic_change_is_what_it_says() -> None:

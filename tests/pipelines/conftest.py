@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 SETTINGS = """
-[spectrogram]
+[image]
 rows = 32
 columns = 32
 [model]
+name = "gap_cnn"
 channels = [4, 8]
 [training]
 epochs = 2

@@ -36,7 +36,12 @@ def run_folder(tmp_path: Path) -> TrainingResult:
     for name in ("split.csv", "metrics.json", "environment.txt"):
         (out / name).write_text("x")
     metrics = {"accuracy": 0.9, "macro_f1": 0.8, "recall": {"tip mass (5 g)": 0.7}, "confusion": [[1, 0], [0, 1]]}
-    return TrainingResult(out, out / "model", 0.9, 0.8, ("a", "b"), ("1",), ("2",), "d" * 64, metrics)
+    metrics |= {
+        "classes": ["a", "b"], "train_groups": ["1"], "test_groups": ["2"], "data_digest": "d" * 64,
+        "network": "gap_cnn", "image": "spectrogram", "learned": True, "trivial": {"rms": 0.5},
+        "compared": [{"image": "spectrogram", "network": "gap_cnn", "macro_f1": 0.75}],
+    }  # fmt: skip
+    return TrainingResult.of(out, metrics)
 
 
 def test_a_run_folder_is_in_mlflow_as_a_whole(mlflow_home: Path, run_folder: TrainingResult) -> None:

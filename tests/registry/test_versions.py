@@ -19,7 +19,7 @@ from camvib.settings import Settings
 
 RATE_HZ, WINDOW_S = 1000.0, 0.5
 SETTINGS = Settings.model_validate(
-    {"spectrogram": {"window_s": WINDOW_S, "rows": 16, "columns": 16}, "model": {"channels": [4, 8]}}
+    {"spectrogram": {"window_s": WINDOW_S, "rows": 16, "columns": 16}, "model": {"name": "gap_cnn", "channels": [4, 8]}}
 )
 
 

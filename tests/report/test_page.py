@@ -5,44 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from invented_plant import CLASSES, NASTY, PLANT, history, material, view
 
 from camvib.errors import CamvibError
-from camvib.monitoring.ledger import Store
-from camvib.recordings.resampling import resample
-from camvib.records import ActivationMap, ChangeMap, Diagnosis, Evidence, Recording, Region, Spectrogram
-from camvib.report import words, write_report
+from camvib.records import ChangeMap, Region
+from camvib.report import words
 from camvib.report.changes import way
-from camvib.report.page import Contrast
+from camvib.report.page import headline, write_page
 
 HZ = np.geomspace(5, 800, 16)
 SECONDS = np.linspace(0.1, 2.9, 24)
-
-
-def evidence(label: str = "crack", reference: str = "healthy", strength: float = 8.0, unit: str = "m/s2") -> Evidence:
-    rng = np.random.default_rng(0)
-    values = np.zeros((16, 24))
-    values[5:8, 4:9] = strength
-    x = rng.standard_normal(200)
-    return Evidence(
-        Spectrogram(rng.normal(-40, 8, (16, 24)), HZ, SECONDS, unit),
-        ActivationMap(values, HZ, SECONDS, label, reference, bias=0.5),
-        x - 1,
-        x + 1,
-        np.linspace(0, 850, 257),
-        rng.normal(-50, 5, 257),
-    )
-
-
-CRACK = Diagnosis(
-    recording_id="ab12", recording="inbox/a.wav", channel="tip", asset="beam 1", verdict="fault", label="crack",
-    probabilities={"crack": 0.9, "healthy": 0.08, "loose_clamp": 0.02}, reference="healthy", duration_s=3.0,
-    regions=(Region(0.4, 1.2, 58, 66, 0.34, 1, "2nd bending mode, 62 Hz"),), sampling_rate_hz=25600.0, unit="m/s2",
-)  # fmt: skip
-REFUSED = Diagnosis("cd34", "inbox/b.wav", "", "beam 2", "refused", reason="no samples", remedy="Record it again")
-HEALTHY = replace(CRACK, recording_id="ef56", verdict="healthy", label="healthy", reference="crack", regions=())
-
-
-# --- words
 
 
 @pytest.mark.parametrize(
@@ -100,123 +72,87 @@ def test_a_region_outside_the_map_has_no_clear_change():
     assert way(change_map(), replace(BOX, start_s=7.0, end_s=8.0)) == "none"
 
 
-def test_change_survives_the_store_and_evidence_without_it_has_none(tmp_path):
-    store = Store(tmp_path / "s.db")
-    given = change_map((slice(4, 8), slice(4, 10), -0.8))
-    store.save(CRACK, replace(evidence(), change=given))
-    store.save(HEALTHY, evidence("healthy", "crack"))
-    back = store.evidence(CRACK)
-    np.testing.assert_allclose(back.change.values, given.values, atol=1e-3)
-    np.testing.assert_array_equal(back.change.frequency_hz, HZ)
-    np.testing.assert_array_equal(back.change.time_s, SECONDS)
-    assert store.evidence(HEALTHY).change is None
-
-
-@pytest.mark.parametrize("verdict", ["fault", "unknown", "healthy"])
-def test_every_judged_recording_shows_what_changed_in_words(tmp_path, verdict):
-    around = replace(CRACK, verdict=verdict, regions=(BOX,))
-    compared = replace(evidence(), change=change_map((slice(4, 8), slice(4, 10), -0.8)))
-    text = text_of(write_report([(around, compared)], tmp_path / "r.html", progress=False).read_text("utf-8"))
-    assert "What changed against this asset's healthy baseline" in text
-    assert "power lost (6 %)" in text
-    assert "never with “the healthy recording”" in text
-    assert re.search(r"evidence for crack power lost \d", text)
-
-
-def test_resampling_is_preparation_and_no_warning(tmp_path):
-    raw = Recording(np.zeros(800), 8000.0, "m/s2", "tip", "a.wav", "00", history=("converted g to m/s2: × 9.80665",))
-    notes = (*resample(raw, 4000.0).history, "The header gives no sensor.")
-    page = write_report([(replace(CRACK, warnings=notes), evidence())], tmp_path / "r.html", progress=False)
-    text = text_of(page.read_text("utf-8"))
-    assert "How it was prepared converted g to m/s2: × 9.80665; resampled 8000 Hz to 4000 Hz" in text
-    assert re.search(r"Signal quality The header gives no sensor\. (?!converted)", text)
-
-
 # --- the page
 
 
+def written(tmp_path, **more) -> str:
+    made = view(20, **more)
+    return write_page(made, tmp_path / "r.html", plant=PLANT, material_of=material, labels=CLASSES).read_text("utf-8")
+
+
 def text_of(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(style|script)>.*?</\1>", "", page)))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(style|script)[^>]*>.*?</\1>", "", page)))
 
 
-def test_regions_and_the_sum_are_said_in_words(tmp_path):
-    page = write_report([(CRACK, evidence())], tmp_path / "r.html", progress=False).read_text("utf-8")
-    text = text_of(page)
-    assert "34 % of the evidence for crack 0.4–1.2 s, 58–66 Hz – 2nd bending mode, 62 Hz" in text
-    mean = 8.0 * 15 / (16 * 24)
-    assert f"= +0.5 + {mean:.1f} = +{0.5 + mean:.1f}" in text
-    assert "A qualified engineer decides" in text
-    assert "energy came or went" in text
+def test_it_asks_nothing_of_the_network(tmp_path):
+    page = written(tmp_path)
+    assert set(re.findall(r'(?:src|href)="([^#"]{5})', page)) == {"data:"}
+    assert "url(" not in page
+    assert "@import" not in page
+    assert "default-src 'none'" in page
 
 
-def test_healthy_map_is_turned_so_that_red_speaks_for_the_fault():
-    contrast = Contrast.of(HEALTHY, evidence("healthy", "crack").contrast)
-    assert (contrast.red, contrast.blue) == ("crack", "healthy")
-    assert contrast.sum == -evidence("healthy", "crack").contrast.logit
-    unturned = Contrast.of(CRACK, evidence().contrast)
-    assert (unturned.red, unturned.blue, unturned.sum) == ("crack", "healthy", evidence().contrast.logit)
+def test_names_from_outside_are_escaped_and_printable(tmp_path):
+    attack = history(NASTY, "crack", began=8)
+    page = written(tmp_path, more=(attack,))
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert not re.search("[\u202e\x1b\ud800-\udfff]", page)
 
 
-def test_nothing_is_lost_and_the_urgent_comes_first(tmp_path):
-    cases = [(HEALTHY, evidence("healthy", "crack")), (REFUSED, None), (CRACK, evidence())]
-    page = write_report(iter(cases), tmp_path / "r.html", progress=False).read_text("utf-8")
-    assert re.findall(r'data-recording-id="(\w+)"', page) == ["ab12", "cd34", "ef56"]
-    summary = text_of(page[page.index("<tbody>") : page.index("</tbody>")])
-    assert "refused beam 2 b.wav no samples Record it again" in summary
+def test_regions_are_said_in_words_with_gain_or_loss(tmp_path):
+    text = text_of(written(tmp_path))
+    assert re.search(r"whole recording : power (LOST|GAINED)", text)
+    assert "38 % of the evidence for it" in text
+    assert "would come back if the clamp were tightened" in text
 
 
-def test_unit_that_means_nothing_is_not_compared_with_limits(tmp_path):
-    cases = [(replace(CRACK, unit="arbitrary"), evidence(unit="arbitrary"))]
-    text = text_of(write_report(cases, tmp_path / "r.html", progress=False).read_text("utf-8"))
-    assert "levels are not compared with any limit" in text
+def test_what_speaks_against_it_is_said(tmp_path):
+    text = text_of(written(tmp_path))
+    assert "1 of 20 recordings since then was judged otherwise, the last on 9 Nov" in text
+    assert "One sensor only (drive end, radial)" in text
+    assert "the explanation is weak" in text
 
 
-def test_every_field_from_outside_is_escaped(tmp_path):
-    attack = '"><img src=x onerror=alert(1)>'
-    d = replace(
-        CRACK, asset=attack, recording=attack, channel=attack, label=attack, reason=attack, recording_id=attack,
-        recorded_at=attack, model=attack, settings_digest=attack, warnings=(attack,), probabilities={attack: 1.0},
-        unit=attack, regions=(replace(CRACK.regions[0], name=attack),),
-    )  # fmt: skip
-    cases = [(d, evidence(attack, attack, unit=attack)), (replace(REFUSED, reason=attack, remedy=attack), None)]
-    page = write_report(cases, tmp_path / "r.html", title=attack, model={"name": attack, "version": attack}).read_text()
-    assert "<img src=x" not in page
-    assert page.count("&lt;img src=x") > 20
+def test_a_page_within_its_share(tmp_path):
+    few, many = written(tmp_path), written(tmp_path, every=1 / 4)
+    assert len(few) < (100 + 8 * 47) * 1024
+    assert abs(len(many) - len(few)) < 4 * 1024  # healthy recordings are points of a trend
 
 
-def test_page_asks_nothing_of_the_network_and_stays_small(tmp_path):
-    rng = np.random.default_rng(0)
-    hz, seconds, x = np.geomspace(5, 800, 256), np.linspace(0, 3, 256), rng.standard_normal(800)
-    worst = Evidence(  # noise does not compress
-        Spectrogram(rng.normal(-40, 12, (256, 256)), hz, seconds, "m/s2"),
-        ActivationMap(rng.normal(0, 5, (256, 256)), hz, seconds, "crack", "healthy"),
-        x - 1, x + 1, np.linspace(0, 850, 800), rng.normal(-50, 5, 800),
-        ChangeMap(rng.uniform(-1, 1, (256, 256)), hz, seconds),
-    )  # fmt: skip
-    one = write_report([(CRACK, worst)], tmp_path / "1.html", progress=False).read_text("utf-8")
-    three = write_report([(CRACK, worst)] * 3, tmp_path / "3.html", progress=False).read_text("utf-8")
-    assert (len(three) - len(one)) / 2 <= 170 * 1024
-    assert set(re.findall(r'(?:src|href)="([^#"]{5})', one)) == {"data:"}
-    assert "url(" not in one
-    assert "@import" not in one
-
-
-def test_half_a_page_is_never_left_behind(tmp_path):
-    out = tmp_path / "report.html"
-    out.write_text("yesterday's")
-    broken = replace(evidence(), waveform_low=np.zeros((2, 2)))
-    with pytest.raises(ValueError):
-        write_report([(CRACK, broken)], out, progress=False)
-    assert out.read_text() == "yesterday's"
-    assert list(tmp_path.iterdir()) == [out]
+def test_headlines():
+    made = view(20)
+    assert headline(made) == "4 machines need action, 2 of them new."
+    assert headline(replace(made, since=None)) == "4 machines need action."
+    assert headline(replace(made, rows=())) == "No machine needs action."
+    assert headline(replace(made, rows=(), quiet=())) == "No machines yet."
 
 
 def test_a_folder_is_not_a_page(tmp_path):
     with pytest.raises(CamvibError, match="is a folder"):
-        write_report([], tmp_path)
+        write_page(view(20), tmp_path, plant=PLANT)
 
 
-def test_empty_batch_says_so(tmp_path):
-    page = write_report([], tmp_path / "r.html").read_text("utf-8")
-    assert "There are no recordings in this report" in page
-    assert "accuracy not stated" in page
+def test_colours_of_the_script_are_those_that_were_checked_for_all_eyes():
+    from pathlib import Path
+
+    from camvib import report
+    from camvib.drawing.png import AGAINST_RGB, FOR_RGB, GAIN_RGB, LOSS_RGB
+
+    script = (Path(report.__file__).parent / "finding.js").read_text("utf-8")
+    for colour in (AGAINST_RGB, FOR_RGB, GAIN_RGB, LOSS_RGB):
+        assert str(list(colour)) in script
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("P-1 ü", "P-1 ü"),
+        ("a\x1b[31m", "a\\x1b[31m"),
+        ("\u202egnp", "\\u202egnp"),
+        ("x\udcff", "x\\xff"),
+        ("a\nb", "a\nb"),
+    ],
+)
+def test_what_cannot_be_seen_is_written_out(text, expected):
+    assert words.printable(text) == expected

@@ -1,32 +1,33 @@
 """The map benchmark: protocols A, B, B2, B3 and C on fresh specimens, as one table and one file.
 
-No other program is needed to repeat it: `evaluate_maps` simulates specimens from a seed, explains them with the
-given networks, with every trivial map and with the usual attribution methods, and scores all of them against the
-cells where the recording differs from its healthy twin.
+No other program is needed to repeat it: `evaluate_maps` simulates specimens from a seed, lets a model folder of
+``camvib train`` explain them, beside every trivial map and the usual attribution methods, and scores all of them
+against the cells where the recording differs from its healthy twin.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from camvib.evaluation.maps import transfer as other_structures
-from camvib.evaluation.maps.answers import explain, tensors, true_classes
-from camvib.evaluation.maps.checks import attribution_maps, deletion, randomised, specificity
-from camvib.evaluation.maps.data import CLASSES, MapData, simulated
-from camvib.evaluation.maps.models import MapModels, load_map_models
+from camvib.evaluation.maps.answers import answer, baseline_for, load_judged
+from camvib.evaluation.maps.checks import deletion, peer_maps, randomised
+from camvib.evaluation.maps.data import CLASSES, MapData, simulated, true_faults
+from camvib.evaluation.maps.notch import changed_share
 from camvib.evaluation.maps.planted_hum import planted_hum
 from camvib.evaluation.maps.scores import bootstrap_macro, macro, score_maps, with_intervals
+from camvib.evaluation.maps.specificity import both_visible, specificity
 from camvib.evaluation.maps.trivial import trivial_classifiers, trivial_maps
 from camvib.images.baseline import level_free
 from camvib.learning.scores import classification_figures
-from camvib.networks.output import Output
+from camvib.model.model import Model
 from camvib.simulation.fleet import OTHER_RIG, FleetPlan
 
 TEMPLATE_SEED = 101  # a training seed: the trivial classifiers and the template learn from it
@@ -39,6 +40,8 @@ def evaluate_maps(
     *,
     seed: int,
     specimens: int = 40,
+    plain: Path | None = None,
+    no_twins: Path | None = None,
     out: Path | None = None,
     figures: Path | None = None,
     deletions: int = 40,
@@ -52,25 +55,30 @@ def evaluate_maps(
     Parameters
     ----------
     model : Path
-        Folder of `camvib.evaluation.maps.models.save_networks`, or a run folder of ``camvib train``.
+        Run folder or model folder of ``camvib train``, of any network.
     seed : int
         Of the specimens; recordings with two faults are of seed + 1, those of another rig of seed + 2,
         those with a planted hum of seed + 3.
     specimens : int
         Ten recordings each.
+    plain : Path, optional
+        A run of a network that compares with nothing: its class map, and attribution methods on it. A `model` that
+        compares with nothing stands there itself.
+    no_twins : Path, optional
+        A run that was trained without simulated twins: its maps stand beside those of `model`.
     out : Path, optional
         The JSON file to write.
     figures : Path, optional
         Folder for the picture grid.
     deletions : int
-        Recordings of the deletion test, which is the slowest.
+        Recordings of the deletion test, which is the slowest; 0 leaves it out.
     learn : int
         Recordings that the trivial classifiers and the healthy template learn from.
     measured : Path, optional
         Folder that holds the measured cantilevers of `camvib.evaluation.maps.transfer.MEASURED`; those that are not
         there are left out.
     peers : bool
-        Whether to explain the plain network with the usual attribution methods as well.
+        Whether to explain the networks with the usual attribution methods as well.
     progress : callable
         Called with lines of text.
 
@@ -82,9 +90,9 @@ def evaluate_maps(
     Raises
     ------
     ModelError
-        The folder holds no model of the simulator's classes.
+        A folder holds no model of the simulator's classes.
     """
-    models = load_map_models(model)
+    judged = _Judged.load(model, plain, no_twins)
     progress(f"simulating {specimens * PER_SPECIMEN} recordings of seed {seed}, and {learn} to learn from")
     data = simulated(FleetPlan(specimens * PER_SPECIMEN, seed))
     learned = simulated(FleetPlan(learn, TEMPLATE_SEED))
@@ -93,42 +101,79 @@ def evaluate_maps(
     result: dict[str, Any] = {
         "not_visible": int((faulty & ~data.visible).sum()),
         "scored": len(visible),
-        "seeds": {"evaluated": [seed + k for k in range(4)], "specimens": specimens, **models.card},
+        "seeds": {"evaluated": [seed + k for k in range(4)], "specimens": specimens},
+        "models": judged.described(),
+        "classification": _classification(judged, data, learned),
     }
-    result["classification"] = _classification(models, data, learned)
     progress(f"explaining {len(visible)} visible faults")
     template = level_free(learned.images_db[learned.labels == CLASSES[0]].astype(np.float32)).mean(axis=(0, 2))
-    maps = _all_maps(models, visible, template, peers)
+    maps, worst = _shown_maps(judged, visible)
+    maps |= trivial_maps(visible, template)
+    if peers and judged.plain:
+        maps |= _peers(judged.plain, visible)
     scores = {name: score_maps(values, visible.evidence) for name, values in maps.items()}
     result["maps"] = with_intervals(scores, visible.labels, visible.groups)
     result["chance"] = macro((visible.evidence != 0).mean(axis=(1, 2)), visible.labels)
     result |= _gains(scores, visible)
-    progress("two faults at once, another rig, deletion, random weights")
-    result |= _checks(models, visible, seed, specimens, deletions, learn, measured)
+    result["add_up_error"] = worst
+    if peers and judged.plain is not judged.model:
+        result["peers_on_change"] = _peers_on_change(judged.model, visible)
+    progress("two faults at once, other rigs")
+    result |= _transfer(judged.model, seed, specimens, measured)
+    progress("deletion, random weights, a planted hum, notched regions")
+    result |= _checks(judged.model, data, seed, deletions, learn)
     if figures:
         from camvib.evaluation.maps.figures import picture_grid  # pictures need matplotlib, figures do not
 
         picture_grid(visible, maps, figures / "maps-grid.png")
+    result = _without_nan(result)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1) + "\n")
-    progress(table(result))
     return result
 
 
-def _classification(models: MapModels, data: MapData, learned: MapData) -> dict[str, Any]:
-    """Protocol A: the best network first, the others and the trivial classifiers beside it."""
-    logits = {"plain_gap_cnn": _plain(models.plain, data)[0]} if models.plain else {}
-    for name, network in (("camvib_no_twins", models.change_no_twins), ("camvib", models.change)):
-        if network:
-            logits[name] = explain(network, data, true_classes(data)).logits
-    figures = {name: classification_figures(data.labels.tolist(), value, CLASSES) for name, value in logits.items()}
-    shown = figures.pop(list(figures)[-1])
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """The model, and those that stand beside it."""
+
+    model: Model
+    plain: Model | None
+    no_twins: Model | None
+
+    @classmethod
+    def load(cls, model: Path, plain: Path | None, no_twins: Path | None) -> _Judged:
+        shown, beside, without = (load_judged(path) if path else None for path in (model, plain, no_twins))
+        assert shown is not None
+        return cls(shown, beside or (None if shown.needs_baseline else shown), without)
+
+    @property
+    def named(self) -> Mapping[str, Model]:
+        """By the name of their class map's row; a model stands in two rows where it is the plain one as well."""
+        given = {"camvib": self.model, "camvib_no_twins": self.no_twins, "plain_cam": self.plain}
+        return {name: model for name, model in given.items() if model is not None}
+
+    def described(self) -> dict[str, Any]:
+        """Digest, network and card of each."""
+        return {
+            name: {"digest": model.digest, "network": model.network_name, **model.card}
+            for name, model in self.named.items()
+        }
+
+
+def _classification(judged: _Judged, data: MapData, learned: MapData) -> dict[str, Any]:
+    """Protocol A: the model first, the others and the trivial classifiers beside it."""
+    figures = {}
+    for name, model in judged.named.items():
+        baseline = baseline_for(model.diagnoser.image, data)
+        logits = model.predict(data.waveforms, baseline).logits
+        row = "plain_gap_cnn" if name == "plain_cam" else name
+        figures[row] = classification_figures(
+            data.labels.tolist(), logits, model.classes, multilabel=model.is_multilabel
+        )
+    shown = figures.pop("camvib")
     return {
-        "macro_f1": shown["macro_f1"],
-        "accuracy": shown["accuracy"],
-        "recall": shown["recall"],
-        "confusion": shown["confusion"],
+        **shown,
         "baselines": {
             **trivial_classifiers(learned, data),
             **{name: figure["macro_f1"] for name, figure in figures.items()},
@@ -137,50 +182,29 @@ def _classification(models: MapModels, data: MapData, learned: MapData) -> dict[
     }
 
 
-def _plain(plain: Callable[[torch.Tensor], Output], data: MapData) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits, and the class map of the true class against healthy at the image's resolution."""
-    logits, maps = [], []
-    classes = true_classes(data)
-    with torch.inference_mode():
-        for first in range(0, len(data), 50):
-            rows = np.arange(first, min(first + 50, len(data)))
-            output = plain(tensors(data, rows)[0])
-            contrast = output.maps[torch.arange(len(rows)), torch.from_numpy(classes[rows])] - output.maps[:, 0]
-            size = data.images_db.shape[1:]
-            large = torch.nn.functional.interpolate(contrast[:, None], size=size, mode="bilinear")
-            logits.append(output.logits.numpy())
-            maps.append(large[:, 0].numpy())
-    return np.concatenate(logits), np.concatenate(maps)
-
-
-def _all_maps(models: MapModels, data: MapData, template: NDArray[np.floating], peers: bool) -> Maps:
-    """Every map of the table, for the true class of each recording."""
+def _shown_maps(judged: _Judged, data: MapData) -> tuple[Maps, float]:
+    """Class map of the true class and change map of every model; how far their maps are from adding up."""
     maps: Maps = {}
-    classes = true_classes(data)
-    for suffix, network in (("", models.change), ("_no_twins", models.change_no_twins)):
-        if network:
-            answer = explain(network, data, classes)
-            maps["camvib" + suffix], maps["change" + suffix] = answer.class_map, answer.change
-    if models.plain:
-        maps["plain_cam"] = _plain(models.plain, data)[1]
-        maps.setdefault("camvib", maps["plain_cam"])  # a plain model's class map is what it shows
-    maps |= trivial_maps(data, template)
-    return maps | _peers(models, data, template) if peers else maps
+    worst = 0.0
+    for name, model in judged.named.items():
+        found = answer(model, data, true_faults(data), baseline_for(model.diagnoser.image, data))
+        maps[name], worst = found.class_map, max(worst, found.add_up_error)
+        if found.amount is not None and name.startswith("camvib"):
+            maps[name.replace("camvib", "change")] = found.amount
+    return maps, worst
 
 
-def _peers(models: MapModels, data: MapData, template: NDArray[np.floating]) -> Maps:
-    """Attribution methods on the plain network, or where there is none on the one with maps on the change."""
-    classes = true_classes(data)
-    parts: dict[str, list[NDArray[np.floating]]] = {}
-    for first in range(0, len(data), 32):
-        rows = np.arange(first, min(first + 32, len(data)))
-        images = tensors(data, rows)[0]
-        fill = torch.from_numpy(template.astype(np.float32))[None, :, None].expand_as(images)
-        fill = fill + images.mean(dim=(1, 2), keepdim=True)
-        net, chosen = models.explainable(data, rows), torch.from_numpy(classes[rows])
-        for name, values in attribution_maps(net, images, chosen, fill).items():
-            parts.setdefault(name, []).append(values)
-    return {name: np.concatenate(values) for name, values in parts.items()}
+def _peers(model: Model, data: MapData) -> Maps:
+    return peer_maps(model, data, baseline_for(model.members[0].image, data))
+
+
+def _peers_on_change(model: Model, data: MapData) -> dict[str, dict[str, float]]:
+    """Average precision and pointing of the usual attribution methods on the network that compares with healthy."""
+    scores = {name: score_maps(values, data.evidence) for name, values in _peers(model, data).items()}
+    return {
+        name: {"ap": macro(values[:, 0], data.labels), "pointing": macro(values[:, 1], data.labels)}
+        for name, values in scores.items()
+    }
 
 
 def _gains(scores: dict[str, NDArray[np.float64]], data: MapData) -> dict[str, Any]:
@@ -197,29 +221,40 @@ def _gains(scores: dict[str, NDArray[np.float64]], data: MapData) -> dict[str, A
     return gains
 
 
-def _checks(
-    models: MapModels, visible: MapData, seed: int, specimens: int, deletions: int, learn: int, measured: Path | None
-) -> dict[str, Any]:
-    """Protocols B2, B3 and C, which need a network with class maps on the change."""
-    network = models.change or models.change_no_twins
-    if network is None:
-        return {}
+def _transfer(model: Model, seed: int, specimens: int, measured: Path | None) -> dict[str, Any]:
+    """Protocols B2 and B3: two faults at once, and rigs that no training saw."""
     pairs = simulated(FleetPlan(specimens * PER_SPECIMEN, seed + 1, faults_per_recording=2))
+    pairs = pairs.select(both_visible(pairs))
     other = simulated(FleetPlan(specimens * PER_SPECIMEN // 2, seed + 2, family=OTHER_RIG))
-    other = other.select(other.visible)
-    transfer = {"other_rig": other_structures.other_rig(network, other)}
-    for name in other_structures.MEASURED:
-        if measured and (measured / name / "labels.csv").is_file():
-            transfer[name] = other_structures.measured(network, name, measured / name)
+    transfer = {"other_rig": other_structures.other_rig(model, other.select(other.visible))}
+    for name, folder in other_structures.MEASURED.items():
+        if measured and (measured / folder / "labels.csv").is_file():
+            transfer[name] = other_structures.measured(model, name, measured / folder)
+    baseline = baseline_for(model.diagnoser.image, pairs)
+    return {"specificity": specificity(model, pairs, baseline), "transfer": transfer}
+
+
+def _checks(model: Model, data: MapData, seed: int, deletions: int, learn: int) -> dict[str, Any]:
+    """Protocol C: what the maps owe the network."""
+    visible = data.select(data.visible)
+    baseline = baseline_for(model.diagnoser.image, visible)
     some = np.linspace(0, len(visible) - 1, min(deletions, len(visible))).round().astype(int)
+    hum = planted_hum(model, train_seed=TEMPLATE_SEED, seed=seed + 3, recordings=learn // 2)
     return {
-        "specificity": specificity(network, pairs),
-        "transfer": transfer,
-        **deletion(network, visible, some),
-        "randomised": randomised(network, visible),
-        "planted_hum": planted_hum(network, train_seed=TEMPLATE_SEED, seed=seed + 3, recordings=learn // 2),
-        "add_up_error": explain(network, visible, true_classes(visible)).add_up_error,
+        **(deletion(model, visible, baseline, some) if len(some) else {}),
+        "randomised": randomised(model, visible, baseline),
+        **({"planted_hum": hum} if hum else {}),
+        "notch": changed_share(model, data),
     }
+
+
+def _without_nan(value: Any) -> Any:
+    """None in the place of what could not be measured: JSON has no other word for it."""
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def table(result: dict[str, Any]) -> str:
@@ -233,5 +268,7 @@ def table(result: dict[str, Any]) -> str:
             f"{values['mass_ratio']:5.2f}  {values['auroc']:.3f}   {classes}"
         )
     lines.append(f"chance {result['chance']:.3f}; not visible {result['not_visible']}, scored {result['scored']}")
-    rest = {key: value for key, value in result.items() if key not in ("maps", "chance", "not_visible", "scored")}
+    rest = {
+        key: value for key, value in result.items() if key not in ("maps", "models", "chance", "not_visible", "scored")
+    }
     return "\n".join([*lines, *(f"{key}: {value}" for key, value in rest.items())])

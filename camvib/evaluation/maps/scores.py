@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+Evidence = NDArray[np.integer] | NDArray[np.bool_]
 SCORES = ("ap", "pointing", "mass_ratio", "auroc")
 
 
-def score_map(values: NDArray[np.floating], evidence: NDArray[np.integer]) -> tuple[float, float, float, float]:
+def score_map(values: NDArray[np.floating], evidence: Evidence) -> tuple[float, float, float, float]:
     """Score one map; cells of equal value count as tied, so that a uniform map scores at chance.
 
     Parameters
@@ -46,7 +47,7 @@ def score_map(values: NDArray[np.floating], evidence: NDArray[np.integer]) -> tu
     return ap, pointing, mass_ratio, auroc
 
 
-def score_maps(maps: NDArray[np.floating], evidence: NDArray[np.integer]) -> NDArray[np.float64]:
+def score_maps(maps: NDArray[np.floating], evidence: Evidence) -> NDArray[np.float64]:
     """Scores of each recording's map, shape (n, 4), in the order of `SCORES`."""
     return np.array([score_map(values, mask) for values, mask in zip(maps, evidence, strict=True)])
 

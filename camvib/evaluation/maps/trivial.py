@@ -55,7 +55,7 @@ def _bands(data: MapData) -> NDArray[np.floating]:
 def _difference(data: MapData) -> NDArray[np.floating]:
     """Mean, spread and 95th percentile over time of the difference to the asset's baseline."""
     image = data.images_db.astype(np.float32)
-    difference = image - image.mean(axis=(1, 2), keepdims=True) - data.baselines_db[0][:, :, None]
+    difference = image - image.mean(axis=(1, 2), keepdims=True) - data.baselines_db[:, :, None]
     parts = [difference.mean(axis=2), difference.std(axis=2), np.quantile(difference, 0.95, axis=2)]
     return np.concatenate(parts, axis=1)
 
@@ -72,7 +72,7 @@ def trivial_maps(data: MapData, template_db: NDArray[np.floating]) -> Mapping[st
         "energy": image,
         # Smoothed as scored best in trials: a trivial map deserves its best form.
         "template_difference": _smooth(np.abs(flat - template_db[:, None])),
-        "baseline_difference": _smooth(np.abs(flat - data.baselines_db[0][:, :, None])),
+        "baseline_difference": _smooth(np.abs(flat - data.baselines_db[:, :, None])),
         "ceiling": pooled.repeat(4, axis=1).repeat(4, axis=2),
     }
 

@@ -79,6 +79,10 @@ def read_clock(time: NDArray[Any], unit: str | None, name: str) -> Clock:
         hz = 1 / (usual * scale)
         is_open = seen.is_rounded_or_lossy(resolution)
         return Clock(None if is_open else rate_between(hz, 0.995 * hz, 1.005 * hz, source), problem, notes)
+    if packed := seen.packets():
+        hz = packed / (usual * scale)
+        said = seen.repeats(resolution, scale, source)
+        return Clock(rate_between(hz, 0.995 * hz, 1.005 * hz, source), said, notes, shares_stamps=True)
     rate, more = _rate(span, n_steps, seen, resolution, scale, source)
     if rate is None:
         return Clock(None, f"{source} is too coarse: it counts in {resolution * scale:.3g} s", notes)
@@ -266,17 +270,23 @@ class _Seen:
             )
         return ""
 
+    def packets(self) -> int:
+        """How many rows share each stamp, if that is a whole number; 0 if few do."""
+        if self.zeros <= _FEW_REPEATS * self.n:
+            return 0
+        rows = (self.n + 1) / (self.n + 1 - self.zeros)
+        return round(rows) if abs(rows - round(rows)) < 0.02 and round(rows) > 1 else 0
+
     def repeats(self, resolution: float, scale: float, source: str) -> str:
         """Say that rows share their stamps; empty if rounding explains the few that do."""
         is_rounding = self.high - self.low <= 1.1 * resolution
         if not self.zeros or (is_rounding and self.zeros <= _FEW_REPEATS * self.n):
             return ""
-        rows = (self.n + 1) / max(self.n + 1 - self.zeros, 1)
         stamp_s = self.usual * scale
-        if abs(rows - round(rows)) < 0.02 and round(rows) > 1:
+        if rows := self.packets():
             return (
-                f"{source} gives {round(rows)} rows the same time, every {stamp_s:.4g} s: packets of {round(rows)} "
-                f"samples at {rows / stamp_s:.6g} Hz, or {round(rows)} sensors at {1 / stamp_s:.6g} Hz each"
+                f"{source} gives {rows} rows the same time, every {stamp_s:.4g} s: packets of {rows} "
+                f"samples at {rows / stamp_s:.6g} Hz, or {rows} sensors at {1 / stamp_s:.6g} Hz each"
             )
         return f"{source} repeats {self.zeros} of its {self.n + 1} times: rows are doubled, or several sensors share it"
 

@@ -34,6 +34,7 @@ _RATE_FOR = re.compile(
     r"(?:fs|sr|sampling_?rate(?:_hz)?|sample_?rate(?:_hz)?)_(\w+)|(\w+)_(?:fs|sr|sampling_?rate(?:_hz)?|sample_?rate(?:_hz)?)",
     re.IGNORECASE,
 )
+_X_AXIS = re.compile(r"(x|t|time|abscissa)([_ ]?(values|axis|data))?", re.IGNORECASE)
 _BARE_NUMBER = re.compile(r"[-+\d.,eE]*")
 _LISTED = re.compile(r"(.*)\[(\d+)\]")
 
@@ -100,6 +101,7 @@ def gather(variables: Mapping[str, NDArray[Any]], series: Sequence[str]) -> Scop
     found = []
     for name, value in [*variables.items(), *_lists(variables)]:
         for scope, key, text, words in _statements(name, value):
+            key = f"x {key}" if key.lower() in ("increment", "step") and scope and _X_AXIS.fullmatch(scope[-1]) else key
             while scope and not any(path[: len(scope)] == tuple(map(_stem, scope)) for path in paths):
                 scope = scope[:-1]
             is_rate = states_rate(key) and (

@@ -327,13 +327,13 @@ def plant_page(
 
 
 def report_store(
-    out: Path, store: Path | str | None = None, *, plant: Path | None = None, model: str = "",
+    out: str | Path, store: Path | str | None = None, *, plant: Path | None = None, model: str = "",
     asset: str | None = None, table: Path | None = None, pdf: Path | None = None, work_orders: Path | None = None,
     progress: bool = True,
 ) -> Written:  # fmt: skip
     """Write the report of a store; the model, by path or URI, is for the proof and for how far to trust the page."""
-    page = plant_page(open_store(store), plant, named_model(model), name=model, asset=asset, former=out)
-    return publish(page, out, table=table, pdf=pdf, work_orders=work_orders, progress=progress)
+    page = plant_page(open_store(store), plant, named_model(model), name=model, asset=asset, former=Path(out))
+    return publish(page, Path(out), table=table, pdf=pdf, work_orders=work_orders, progress=progress)
 
 
 def named_model(model: str) -> Model | None:

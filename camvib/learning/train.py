@@ -53,8 +53,8 @@ _MOST_FIGURE_WINDOWS = 64  # of one recording
 
 
 def train(
-    folder: Path,
-    out: Path,
+    folder: str | Path,
+    out: str | Path,
     settings: Settings = Settings(),
     *,
     declared: Declared = Declared(),
@@ -71,9 +71,9 @@ def train(
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
         Holds ``labels.csv`` and the files it names.
-    out : Path
+    out : str or Path
         The run folder to write.
     settings : Settings
     declared : Declared

@@ -100,12 +100,12 @@ def _sha256_of_schema_1(description: Mapping[str, Any], arrays: Arrays) -> str:
     return sha.hexdigest()
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: str | Path) -> Model:
     """Read a model folder, or the run folder that holds one.
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
         Of schema 2, or of schema 1 as camvib 0.1.0 wrote it: its digest and its answers stay as they were.
 
     Raises

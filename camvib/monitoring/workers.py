@@ -12,10 +12,11 @@ import os
 import queue
 import resource
 import signal
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -28,6 +29,7 @@ _LOOK_S = 0.2
 _START_S = 180.0
 _CRASHES = 2  # a task that took down so many workers is given up
 _MIB = 1 << 20
+_STARTING = threading.Lock()  # one worker at a time: a start looks at the caller's main module
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # a fork would inherit the threads' locks, and no threads
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, function, limits, os.getpid()), daemon=True)
-        self._process.start()
+        with _callers_script_hidden():
+            self._process.start()
         theirs.close()
         self._is_ready = False
 
@@ -198,6 +201,19 @@ class _Worker:
         self._process.kill()
         self._process.join(timeout=5)
         self._pipe.close()
+
+
+@contextlib.contextmanager
+def _callers_script_hidden() -> Iterator[None]:
+    """Keep spawn from running the caller's script again in the worker: nothing of it is needed there."""
+    main = sys.modules["__main__"]
+    with _STARTING:
+        hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+        main.__spec__ = None
+        try:
+            yield
+        finally:
+            vars(main).update(hidden)
 
 
 def _work(pipe: Connection, function: str, limits: Limits, parent: int) -> None:

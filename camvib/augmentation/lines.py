@@ -96,7 +96,7 @@ def change_lines(pair: Pair, tones: ToneRows, rng: np.random.Generator, kind: st
     """
     rows, columns = pair.image_db.shape
     kind = kind or str(rng.choice(_KINDS, p=_ODDS))
-    healthy = 10 ** (pair.healthy_db / 10)
+    healthy = np.asarray(10 ** (pair.healthy_db / 10), np.float32)
     background = healthy.mean(axis=1)
     places, weights = _draw_lines(tones, rng)
     noisy = rng.random() < 0.3

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ _TWIN = ChangeTraining(
     crop_columns=64,
     bfloat16=False,
 )
-_CLASSES = ChangeTraining(epochs=8, hum_share=0.05, widths=WIDTHS, bfloat16=False)
+_CLASSES = ChangeTraining(epochs=5, hum_share=0.05, widths=WIDTHS, bfloat16=False)
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,14 @@ class Recipe:
 
     rounds: tuple[tuple[Fleets, ChangeTraining], ...] = (
         (Fleets(((800, 101), (800, 102)), ((800, 301),), ((80, 501), (80, 502))), _TWIN),
+        (
+            Fleets(((800, 101), (800, 102), (800, 103), (800, 104)), ((800, 301),), ((80, 501), (80, 502))),
+            replace(_TWIN, epochs=9, learning_rate=3e-3, seed=1),
+        ),
     )
-    class_fleets: Fleets = field(default_factory=lambda: Fleets(((800, 101), (800, 102)), ((800, 301),)))
+    class_fleets: Fleets = field(
+        default_factory=lambda: Fleets(((800, 101), (800, 102), (800, 103), (800, 104)), ((800, 301),), ((80, 501),))
+    )
     classes: ChangeTraining = _CLASSES
 
 

@@ -208,7 +208,7 @@ def _callers_script_hidden() -> Iterator[None]:
     """Keep spawn from running the caller's script again in the worker: nothing of it is needed there."""
     main = sys.modules["__main__"]
     with _STARTING:
-        hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+        hidden: dict[str, Any] = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
         main.__spec__ = None
         try:
             yield

@@ -110,20 +110,23 @@ class ClassMaps(nn.Module):
         """Add the head that says of each fault whether it is there, so that a verdict can name two.
 
         The logits answer 'which one': with two faults they have to share out one probability. The head starts from
-        each fault's logit against healthy and adds what the context tells. It moves neither logits nor maps.
+        each fault's logit against healthy, and adds what it learns from the context and from where, in frequency, each
+        class has its votes. It moves neither logits nor maps.
         """
         classes, width = len(self.bias), self.amount.in_features
-        self.presence = nn.Sequential(nn.Linear(width + 2 * classes, width), nn.ReLU(), nn.Linear(width, classes - 1))
+        bands = self.profile[0].in_features // 6  # type: ignore[operator]
+        inputs = width + classes + classes * int(bands)
+        self.presence = nn.Sequential(nn.Linear(inputs, 2 * width), nn.ReLU(), nn.Linear(2 * width, classes - 1))
         last = self.presence[2]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def _presence(self, context: Tensor, logits: Tensor, weighted: Tensor) -> Tensor | None:
+    def _presence(self, context: Tensor, logits: Tensor, votes: Tensor) -> Tensor | None:
         if self.presence is None:
             return None
-        shares = torch.log10(weighted.mean(dim=(2, 3)) + _WEIGHT_FLOOR)
-        seen = torch.cat([context.float(), shares, logits / 8], dim=1).detach()
+        bands = torch.log10(functional.avg_pool2d(votes, (4, votes.shape[3]))[..., 0] + _WEIGHT_FLOOR)
+        seen = torch.cat([context.float(), logits / 8, bands.flatten(1)], dim=1).detach()
         found: Tensor = logits[:, 1:].detach() - logits[:, :1].detach() + self.presence(seen)
         return found
 

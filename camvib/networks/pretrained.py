@@ -145,7 +145,8 @@ def start_from(pretrained: Pretrained, network: ChangeCnn, classes: Sequence[str
     """Copy into a network what it can take over, and leave the rest as it is.
 
     The twin, if it has the same widths. The trunk of the class maps, if the images have as many rows. The votes for
-    healthy, and for classes of the same name as a shipped one; others start fresh.
+    healthy, and for classes of the same name as a shipped one; others start fresh. The presence of each fault, if
+    `network` has that head and all its classes are the shipped ones in their order.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def start_from(pretrained: Pretrained, network: ChangeCnn, classes: Sequence[str
     Returns
     -------
     list of str
-        What was taken over: ``twin``, ``trunk``, ``votes for …``. Empty where nothing fits.
+        What was taken over: ``twin``, ``trunk``, ``votes for …``, ``presence``. Empty where nothing fits.
     """
     own = network.state_dict()
     taken: list[str] = []
@@ -175,5 +176,9 @@ def start_from(pretrained: Pretrained, network: ChangeCnn, classes: Sequence[str
                     own[key] = own[key].clone()
                     own[key][i] = pretrained.state[key][shipped.index(name)]
                 taken.append(f"votes for {name}")
+        presence = {name: value for name, value in pretrained.state.items() if name.startswith("classes.presence.")}
+        if presence and network.classes.presence is not None and list(classes[1:]) == shipped[1:]:
+            own |= presence
+            taken.append("presence")
     network.load_state_dict(own)
     return taken

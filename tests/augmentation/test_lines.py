@@ -7,14 +7,14 @@ from camvib.augmentation.lines import Pair, ToneRows, change_lines
 from camvib.augmentation.other_sensor import other_sensor
 from camvib.images.difference import mean_3x3
 from camvib.images.spectrogram import SpectrogramLayer
-from camvib.settings import SpectrogramSettings
+from camvib.settings import ImageSettings
 
 SIDE = 64
 
 
 @pytest.fixture(scope="module")
 def tones() -> ToneRows:
-    settings = SpectrogramSettings(window_s=4.0, fft_s=0.5, rows=SIDE, columns=SIDE)
+    settings = ImageSettings(window_s=4.0, fft_s=0.5, rows=SIDE, columns=SIDE)
     return ToneRows.of(SpectrogramLayer(settings, 1024.0))
 
 

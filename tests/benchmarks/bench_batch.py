@@ -204,7 +204,7 @@ def part_year() -> dict[str, Any]:
                     case = _closed(case)  # somebody looked and found nothing
         if asset >= 20 and len(visible):
             first = int(visible[0])
-            waits.append(max(0, min((o - first + 1 for o in opened if o >= first - growth), default=hours)))
+            waits.append(min((max(0, o - first + 1) for o in opened if o >= onset - growth), default=hours))
     return {
         "false_alerts_per_asset_30d": false_alerts / 20 / 365 * 30,
         "recordings_to_alert_p95": float(np.percentile(waits, 95)),

@@ -1,5 +1,6 @@
 """A model that compares with the asset's healthy baseline: learned, kept, asked for, renewed."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from camvib.errors import LabelsError, ModelError, SettingsError, SignalError
 from camvib.images.baseline import Baseline
 from camvib.model.calibration import Calibration
 from camvib.model.diagnoser import Diagnoser
-from camvib.model.folder import load_model
+from camvib.model.folder import _sha256, load_model
 from camvib.model.model import Model
 from camvib.monitoring.baselines import learn_baselines
 from camvib.monitoring.batch import Options, diagnose
@@ -209,3 +210,15 @@ def test_settings_that_a_twin_cannot_work_with_are_refused() -> None:
     ):
         with pytest.raises(SettingsError, match=word):
             Settings.load(None, **stages)
+
+
+def test_a_model_from_before_a_setting_existed_keeps_its_name(model: Model, tmp_path: Path) -> None:
+    folder = model.save(tmp_path / "model")
+    described = json.loads((folder / "model.json").read_text())
+    del described["members"][0]["settings"]["diagnosis"]["max_regions"], described["sha256"]
+    with np.load(folder / "weights.npz") as stored:
+        described["sha256"] = _sha256(described, dict(stored))
+    (folder / "model.json").write_text(json.dumps(described))
+    again = load_model(folder)
+    assert again.sha256 == described["sha256"] != model.sha256
+    assert again.settings.diagnosis.max_regions == 5

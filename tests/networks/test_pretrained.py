@@ -94,6 +94,13 @@ def test_a_network_goes_on_from_what_fits(tmp_path: Path) -> None:
     assert torch.equal(votes[[0, 2]], shipped.state["classes.vote.weight"][[0, 2]])
     assert torch.equal(votes[[1, 3]], fresh["classes.vote.weight"][[1, 3]])
 
+    with_presence = ChangeCnn(3, (8, 12, 16), 32)
+    with_presence.classes.add_presence()
+    write_pretrained(tmp_path, with_presence, ("healthy", "crack", "impact"), {})
+    copy = ChangeCnn(3, (8, 12, 16), 32)
+    copy.classes.add_presence()
+    assert start_from(read_pretrained(tmp_path), copy, ("ok", "crack", "impact"))[-1] == "presence"
+
     other = ChangeCnn(4, (8, 12, 24), 64)
     before = {name: value.clone() for name, value in other.state_dict().items()}
     assert start_from(shipped, other, ("healthy", "a", "b", "c")) == []

@@ -140,8 +140,8 @@ def open_labelled(folder: Path, declared: Declared = Declared()) -> LabelledSet:
     """
     known = catalog.find(folder)
     if known:
-        given = {"channel": declared.channel or known.channel, "unit": declared.unit or known.unit}
-        declared = replace(declared, **given, extra_columns=True)
+        channel, unit = declared.channel or known.channel, declared.unit or known.unit
+        declared = replace(declared, channel=channel, unit=unit, extra_columns=True)
     return LabelledSet.load(folder, declared)
 
 

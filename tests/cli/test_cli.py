@@ -1,6 +1,7 @@
 """The command line keeps its contract: light help, clear errors, JSON for programs."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,10 +79,14 @@ def test_diagnose_writes_the_contract_and_a_report(model: Path, fleet: Path, tmp
 
 
 def test_a_spectrogram_has_its_axes_and_a_folder_gives_one_each(fleet: Path, tmp_path: Path) -> None:
-    files = sorted((fleet / "recordings").glob("*.npz"))
+    files = sorted((fleet / "recordings").glob("*.npz"))[:3]
     run("spectrogram", files[0], "--out", tmp_path / "one.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
-    run("spectrogram", fleet, "--out", tmp_path / "all", "-q")
+    some = tmp_path / "some"
+    some.mkdir()
+    for file in files:
+        shutil.copy(file, some)
+    run("spectrogram", some, "--out", tmp_path / "all", "-q")
     assert len(list((tmp_path / "all").glob("*.png"))) == len(files)
 
 
@@ -93,7 +98,6 @@ def test_a_spectrogram_has_its_axes_and_a_folder_gives_one_each(fleet: Path, tmp
         ("file,label,group\n", "labels.csv"),
         ("file,label,group\na.npz,healthy,m1\nb.npz,crack,m2\n", "a.npz"),
         ("file,lable,group\na.npz,healthy,m1\n", "label"),
-        ("file,label,group,colour\na.npz,healthy,m1,red\n", "colour"),
         ("file,label\na.npz,healthy\n", "group"),
     ],
 )

@@ -144,6 +144,7 @@ class TrainingSettings(_Settings):
     `overlap` is that of training windows. `patience` None trains all epochs. `steps` is the least number of steps in
     all: of few windows an epoch is longer than once through them. `sparsity` is the price on the mean absolute class
     map, which rises from the middle of the training on. `minutes` is the time that a comparison of networks may take.
+    `false_alarms` is the share of healthy recordings that may be called faulty; held-out groups set the threshold.
     `test_fraction` 0 trains on all groups: figures are then those of the comparison.
     """
 
@@ -159,6 +160,7 @@ class TrainingSettings(_Settings):
     test_fraction: float = Field(0.25, ge=0, lt=1)
     validation_fraction: float = Field(0.2, ge=0, lt=1)
     class_weights: bool = True
+    false_alarms: float = Field(0.02, gt=0, lt=1)
     minutes: float = Field(10.0, gt=0)
     seed: int = 0
     augmentation: AugmentationSettings = AugmentationSettings()

@@ -82,7 +82,7 @@ def _conclude(
 ) -> tuple[Diagnosis, Evidence]:
     logits = predicted.logits.mean(axis=0, dtype=np.float64)
     chances = model.probabilities(logits)
-    label = predicted_label(logits, model.classes, model.is_multilabel)
+    label = predicted_label(model.decision(logits), model.classes, model.is_multilabel)
     shown, reference = model.what_to_show(label, logits)
     maps = np.concatenate(list(predicted.maps), axis=-1)
     speed = model.relative_speed(recording.shaft_hz)

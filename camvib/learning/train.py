@@ -312,17 +312,21 @@ def _calibrated(
     logits = np.mean(
         [c.logits / (1.0 if single else t) for c, t in zip(choice.voting, temperatures, strict=True)], axis=0
     )
-    if multilabel:
-        temperature = 1.0
-    elif len(choice[0].recordings):
-        temperature = calibration.fit_temperature(logits, data.targets[choice[0].recordings].argmax(axis=1))
-    elif held.any():
+    recordings = choice[0].recordings
+    if not len(recordings) and held.any():  # nothing was compared: the validation groups tell
         rows = windows.rows(split.validation)
-        means = recording_means(first.answers(rows).logits, windows.entry[rows])
-        temperature = calibration.fit_temperature(means[1], data.targets[means[0]].argmax(axis=1))
-    else:
-        temperature = 1.0
-    return replace(known, temperature=temperature, unknown_above=limit)
+        recordings, logits = recording_means(first.answers(rows).logits, windows.entry[rows])
+    temperature, margin = 1.0, 0.0
+    if not multilabel and len(recordings):
+        temperature = calibration.fit_temperature(logits, data.targets[recordings].argmax(axis=1))
+        # From groups that no candidate was fitted on; where groups are few, theirs differ too much to say.
+        healthy = np.array([data.labels[i] == data.healthy for i in recordings])
+        if held.any() and healthy.any():
+            place = data.classes.index(data.healthy)
+            scaled = logits[healthy] / temperature
+            odds = np.delete(scaled, place, axis=1).max(axis=1) - scaled[:, place]
+            margin = calibration.healthy_margin(odds, choice[0].candidate.settings.training.false_alarms)
+    return replace(known, temperature=temperature, unknown_above=limit, healthy_margin=margin)
 
 
 def _left_out_distances(embedding: NDArray[np.floating], data: TrainingData, entry: Rows) -> NDArray[np.floating]:
@@ -346,7 +350,7 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
     recordings = np.concatenate([one.recordings for one in judged])
     logits = np.concatenate([one.logits for one in judged])
     figures = classification_figures(
-        [data.labels[i] for i in recordings], logits, data.classes, multilabel=model.is_multilabel
+        [data.labels[i] for i in recordings], model.decision(logits), data.classes, multilabel=model.is_multilabel
     )
     folds = [(one.train, one.recordings) for one in judged if len(one.train)] or job.folds_within(plan.final)
     trivial = trivial_figures(data, folds) if not model.is_multilabel else {}

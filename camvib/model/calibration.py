@@ -17,6 +17,8 @@ from sklearn.covariance import LedoitWolf
 # within: validation groups are few, so their quantile alone would reject too many good recordings.
 UNKNOWN_MARGIN = 1.5
 UNKNOWN_QUANTILE = 0.99
+LEAST_HEALTHY = 30  # held-out healthy recordings: fewer tell nothing of rare alarms
+MOST_MARGIN = 2.0  # a fault that is 7 times as likely as healthy is called, whatever one odd recording said
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,8 @@ class Calibration:
         Inverse of the shrunk covariance that the classes share [2]_.
     unknown_above : float
         Distances above it are unlike anything trained on.
+    healthy_margin : float
+        Calibrated log odds by which a fault must exceed healthy to be called.
 
     References
     ----------
@@ -43,6 +47,7 @@ class Calibration:
     means: NDArray[np.floating]
     precision: NDArray[np.floating]
     unknown_above: float
+    healthy_margin: float = 0.0
 
     def distance(self, embedding: NDArray[np.floating]) -> NDArray[np.floating]:
         """Mahalanobis distance to the nearest class, shape (n,), for embeddings (n, features)."""
@@ -84,3 +89,29 @@ def known_classes(embedding: NDArray[np.floating], targets: NDArray[np.integer])
 def unknown_limit(distances: NDArray[np.floating]) -> float:
     """Distance beyond which a recording is unlike any known, from distances of known ones that were held out."""
     return UNKNOWN_MARGIN * float(np.quantile(distances, UNKNOWN_QUANTILE))
+
+
+def healthy_margin(odds: NDArray[np.floating], false_alarms: float) -> float:
+    """Log odds that healthy recordings exceed by chance alone in a share `false_alarms` of cases.
+
+    Parameters
+    ----------
+    odds : ndarray, shape (n,)
+        Of the likeliest fault against healthy, of healthy recordings of groups that were held out.
+    false_alarms : float
+
+    Returns
+    -------
+    float
+        From 0 to `MOST_MARGIN`; 0 where fewer than `LEAST_HEALTHY` recordings cannot tell. The order statistic is that
+        of split conformal prediction [1]_, so that the share holds for the next recording too.
+
+    References
+    ----------
+    .. [1] J. Lei et al. Distribution-free predictive inference for regression. JASA 113, 2018, section 2.2.
+    """
+    n = len(odds)
+    if n < LEAST_HEALTHY:
+        return 0.0
+    place = min(n, int(np.ceil((n + 1) * (1 - false_alarms))))
+    return float(np.clip(np.sort(odds)[place - 1], 0.0, MOST_MARGIN))

@@ -77,6 +77,7 @@ def _description(model: Model) -> dict[str, Any]:
         "calibration": {
             "temperature": model.calibration.temperature,
             "unknown_above": model.calibration.unknown_above,
+            "healthy_margin": model.calibration.healthy_margin,
         },
         "modes": [list(mode) for mode in model.modes],
         "mode_tolerance": model.mode_tolerance,
@@ -184,8 +185,14 @@ def _assemble(described: dict[str, Any], arrays: Arrays) -> Model:
     temperatures = [float(one["temperature"]) for one in described["members"]]
     kept = described["calibration"]
     calibration = Calibration(
-        kept["temperature"], arrays["calibration/means"], arrays["calibration/precision"], kept["unknown_above"]
+        kept["temperature"],
+        arrays["calibration/means"],
+        arrays["calibration/precision"],
+        kept["unknown_above"],
+        kept.get("healthy_margin", 0.0),
     )
+    if not 0 <= calibration.healthy_margin < math.inf:
+        raise ModelError(f"{DESCRIPTION}: a healthy margin of {calibration.healthy_margin:g}", _COPY_AGAIN)
     _check_finite(arrays, [*temperatures, calibration.temperature, calibration.unknown_above])
     return Model(
         diagnoser=members[0] if len(members) == 1 else Committee(members, temperatures).eval(),

@@ -224,6 +224,13 @@ class Model:
         scaled = torch.from_numpy(np.asarray(logits, np.float64)) / self.calibration.temperature
         return probabilities(scaled, self.settings.model.head).numpy()
 
+    def decision(self, logits: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Calibrated logits, (..., classes), with healthy's margin: the largest is the verdict's label."""
+        scaled = np.asarray(logits, np.float64) / self.calibration.temperature
+        if self.healthy and not self.is_multilabel:
+            scaled[..., self.classes.index(self.healthy)] += self.calibration.healthy_margin
+        return scaled
+
     def what_to_show(self, label: str, logits: NDArray[np.floating]) -> tuple[str, str]:
         """Class and reference of the contrast that explains `label`.
 

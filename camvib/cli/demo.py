@@ -30,7 +30,7 @@ def run_demo(out: Path, machines: int, seed: int, settings: Path | None = None) 
     trained, found = summary["training"], summary["diagnosis"]
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in found["verdicts"].items())
     typer.echo(
-        f"\ncame with camvib   a change network, trained on simulated beams of other families and seeds\n"
+        f"\ncame with camvib   a change network, trained on other simulated beams\n"
         f"trained here       {trained['network']} on {trained['image']}, finished on {machines} beams; macro-F1 "
         f"{trained['macro_f1']:.3f} on beams held out; version {trained['version']} ({trained['alias']})\n"
         f"new machines       {summary['baselines']} healthy baselines; {scores['recordings']} recordings judged, "

@@ -80,15 +80,16 @@ def _image(
 ) -> tuple[Spectrogram, Prediction]:
     """Image and prediction of a recording's first window."""
     window = np.asarray(data.recordings[recording].samples[: model.n], np.float32)[None]
-    predicted = model.predict(window, baselines.get(recording), speed=float(data.speeds[recording]))
-    centres = model.axes.centres()
+    speed = float(data.speeds[recording])
+    predicted = model.predict(window, baselines.get(recording), speed=speed)
+    centres = model.map_axes(predicted.image_db, speed).centres()
     return Spectrogram(predicted.image_db[0], centres.frequency_hz, centres.time_s, data.unit), predicted
 
 
 def _drawn(model: Model, data: TrainingData, recording: int, label: str, baselines: dict[int, Baseline]) -> Drawn:
     image, predicted = _image(model, data, recording, baselines)
     shown, reference = model.what_to_show(label, predicted.logits[0])
-    axes = model.map_axes(predicted.maps)
+    axes = model.map_axes(predicted.maps, float(data.speeds[recording]))
     activation = contrast(predicted.maps[0], predicted.logits[0], model.classes, shown, reference, axes)
     change = predicted.change
     changed = None if change is None else ChangeMap(change[0], image.frequency_hz, image.time_s)

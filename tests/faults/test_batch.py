@@ -231,13 +231,14 @@ import os, time
 from camvib.monitoring.reading import read_file as read
 
 def read_file(task):
-    if "hang" in task.path:
+    name = os.path.basename(task.path)
+    if "hang" in name:
         time.sleep(3600)
-    if "crash" in task.path:
+    if "crash" in name:
         os.abort()
-    if "eat" in task.path:
+    if "eat" in name:
         [bytearray(1 << 26) for _ in range(1000)]
-    if "raise" in task.path:
+    if "raise" in name:
         raise ValueError("a plugin's own mistake")
     return read(task)
 """
@@ -253,11 +254,11 @@ def test_a_reader_that_raises_hangs_crashes_or_eats_memory_costs_its_own_recordi
     inbox, store = fill(tmp_path / "inbox", 8), Store(tmp_path / "s.db")
     for name in ("hang", "crash", "eat", "raise"):
         (inbox / f"{name}.npz").write_bytes((inbox / "r0000.npz").read_bytes())
-    options = Options(workers=2, limits=Limits(time_s=10.0, memory_mib=300))
+    options = Options(workers=2, limits=Limits(time_s=5.0, memory_mib=300))
     found = diagnose([inbox], model_folder, store, options, progress=False)
     reasons = {Path(one.recording).stem: one.reason for one in found.diagnoses if one.verdict == "refused"}
     assert set(reasons) == {"hang", "crash", "eat", "raise"}
-    assert "longer than 10 s" in reasons["hang"]
+    assert "longer than 5 s" in reasons["hang"]
     assert "ended the reading process" in reasons["crash"]
     assert "MemoryError" in reasons["eat"] or "ended the reading process" in reasons["eat"]
     assert "a plugin's own mistake" in reasons["raise"]

@@ -26,7 +26,9 @@ def changed_share(model: Model, data: MapData) -> dict[str, float]:
         are, on average.
     """
     baseline = baseline_for(model.diagnoser.image, data)
-    changed, holds, touched = [], [], []
+    changed: list[bool] = []
+    holds: list[bool] = []
+    touched: list[float] = []
     for i, samples in enumerate(data.waveforms):
         recording = Recording(samples, data.batch.sampling_rate_hz, UNIT, CHANNEL, "", str(i))
         own = Baseline(baseline.mean_db[i], baseline.spread_db[i], baseline.recordings)
@@ -34,7 +36,8 @@ def changed_share(model: Model, data: MapData) -> dict[str, float]:
         if diagnosis.verdict != "fault" or evidence is None:
             continue
         if not any(region.sign > 0 for region in diagnosis.regions):
-            changed, holds = [*changed, False], [*holds, False]
+            changed.append(False)
+            holds.append(False)
             continue
         proof = prove(recording, model, diagnosis.regions, diagnosis.label, evidence.spectrogram, own)
         changed.append(proof.label_after != diagnosis.label)

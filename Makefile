@@ -8,7 +8,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint bench-maps pretrain clean help
+.PHONY: setup demo test lint docs bench-maps pretrain clean help
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ lint: $(STAMP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff format --check camvib pipelines tests docs/tutorial/digits
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## Write the API reference, from the docstrings, to build/api
+	$(BIN)/pdoc --docformat numpy --output-directory build/api camvib '!camvib.cli' '!camvib.pipelines' '!camvib.registry.pyfunc'
 
 bench-maps: $(STAMP)  ## Train the map networks and score their maps against simulated truth (an hour)
 	$(BIN)/python tests/benchmarks/bench_maps.py

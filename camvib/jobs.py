@@ -306,9 +306,26 @@ def repair_evidence(model: str, store: str | Path | None = None) -> tuple[int, l
     return made, failed
 
 
-def baseline_paths(paths: Sequence[Path], model: str, store: str | Path | None = None, **options: Any) -> list[Learned]:
+def baseline_paths(
+    paths: Sequence[Path],
+    model: str,
+    store: str | Path | None = None,
+    *,
+    declared: Declared = Declared(),
+    asset: str = "",
+    allow_resample: bool = False,
+    progress: bool = True,
+) -> list[Learned]:
     """Learn the baselines of the assets in files and folders, for a model by path or URI."""
-    return learn_baselines(paths, load_model(versions.resolve(model)), open_store(store), **options)
+    return learn_baselines(
+        paths,
+        load_model(versions.resolve(model)),
+        open_store(store),
+        declared=declared,
+        asset=asset,
+        allow_resample=allow_resample,
+        progress=progress,
+    )
 
 
 def export_model(model: str, out: Path) -> Path:
@@ -369,7 +386,7 @@ def serve_review(
 
 
 def export_spectrograms(
-    path: Path, out: Path, settings: ImageSettings, *, progress: bool = True, **declared: Any
+    path: Path, out: Path, settings: ImageSettings, *, declared: Declared = Declared(), progress: bool = True
 ) -> tuple[list[Path], list[CamvibError]]:
     """Draw a recording to a PNG, or every recording of a folder to PNGs in a folder.
 
@@ -381,7 +398,7 @@ def export_spectrograms(
     """
     written: list[Path] = []
     failed: list[CamvibError] = []
-    entries = list(expand([path], **declared))
+    entries = list(expand([path], declared))
     for entry, recording in tqdm(recordings(entries), total=len(entries), disable=not progress, delay=2):
         try:
             if isinstance(recording, CamvibError):

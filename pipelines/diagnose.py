@@ -101,7 +101,15 @@ def fail_on_refusals(job: BatchJob, found: jobs.FoundFiles, counted: dict[str, i
         raise CamvibError(f"{share:.0%} of the recordings were refused", "See the reasons in the run's summary")
 
 
-def diagnose_on_dask(address: str, **parameters: Any) -> dict[str, Any]:
+def diagnose_on_dask(
+    address: str,
+    inbox: str | Path,
+    model: str = CHAMPION,
+    report: Path | None = None,
+    store: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Run the flow with its tasks on a Dask cluster, by the address of its scheduler; the store must be PostgreSQL."""
-    found: dict[str, Any] = diagnose.with_options(task_runner=task_runner(address))(**parameters)
+    on_cluster = diagnose.with_options(task_runner=task_runner(address))
+    found: dict[str, Any] = on_cluster(inbox, model, report, store, options)
     return found

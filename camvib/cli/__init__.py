@@ -191,16 +191,15 @@ def baseline(
         from dataclasses import asdict
 
         from camvib.jobs import baseline_paths
+        from camvib.records import Declared
 
         learned = baseline_paths(
             paths,
             model,
             store,
+            declared=Declared(channel, unit, sampling_rate),
             asset=asset,
             allow_resample=resample,
-            channel=channel,
-            unit=unit,
-            sampling_rate_hz=sampling_rate,
             progress=not quiet,
         )
         write_json([asdict(one) for one in learned], json_file)
@@ -275,15 +274,14 @@ def spectrogram(
     """Draw spectrogram images with axes in seconds and hertz."""
     with clear_errors():
         from camvib.jobs import export_spectrograms
+        from camvib.records import Declared
         from camvib.settings import Settings
 
         written, failed = export_spectrograms(
             path,
             out,
             Settings.load(settings).image,
-            channel=channel,
-            unit=unit,
-            sampling_rate_hz=sampling_rate,
+            declared=Declared(channel, unit, sampling_rate),
             progress=not quiet,
         )
         for error in failed:

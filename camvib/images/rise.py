@@ -31,7 +31,7 @@ def profile_db(image_db: NDArray[np.floating], mean_db: NDArray[np.floating]) ->
     Parameters
     ----------
     image_db : ndarray, shape (rows, columns)
-        Spectrogram image; its own mean level is taken out, as in `camvib.baseline`.
+        Spectrogram image; its own mean level is taken out, as in `camvib.images.baseline`.
     mean_db : ndarray, shape (rows,)
         Of the asset's baseline.
     """

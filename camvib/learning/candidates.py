@@ -144,7 +144,7 @@ def _envelopes(data: TrainingData, settings: Settings) -> list[Candidate]:
         name: str,
         training: dict[str, Any],
         changes: dict[str, Any],
-        **model: Any,
+        **model: tuple[int, ...],
     ) -> Candidate:
         over = {**training, "overlap": 0.5}
         return Candidate(image, network, _with(settings, {**base, **of_image}, name, over, changes, **model))
@@ -178,14 +178,14 @@ def _envelopes(data: TrainingData, settings: Settings) -> list[Candidate]:
 
 def _with(
     settings: Settings, image: dict[str, Any], network: str, training: dict[str, Any], changes: dict[str, Any],
-    **model: Any,
+    **model: tuple[int, ...],
 ) -> Settings:  # fmt: skip
     augmentation = settings.training.augmentation.model_copy(update=changes)
     # What the user set for all images stays: the band and the length of a window.
     user = settings.image.model_dump(exclude_unset=True)
     kept: dict[str, Any] = {name: user[name] for name in ("low_hz", "high_hz", "window_s") if name in user}
     if network == "place_cnn":
-        model = {"channels": _PLACE_CHANNELS, **model}
+        model.setdefault("channels", _PLACE_CHANNELS)
     return settings.with_(
         image={**image, **kept},
         model={"name": network, **model},

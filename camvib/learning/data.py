@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -139,14 +139,10 @@ def open_labelled(folder: Path, declared: Declared = Declared()) -> LabelledSet:
     LabelsError
     """
     known = catalog.find(folder)
-    return LabelledSet.load(
-        folder,
-        channel=declared.channel or (known.channel if known else None),
-        unit=declared.unit or (known.unit if known else None),
-        sampling_rate_hz=declared.sampling_rate_hz,
-        group_column=declared.group_column,
-        extra_columns=declared.extra_columns or known is not None,
-    )
+    if known:
+        channel, unit = declared.channel or known.channel, declared.unit or known.unit
+        declared = replace(declared, channel=channel, unit=unit, extra_columns=True)
+    return LabelledSet.load(folder, declared)
 
 
 def load_training_data(

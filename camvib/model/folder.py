@@ -38,7 +38,8 @@ def save_model(model: Model, folder: Path) -> Path:
     np.savez(weights, **_arrays(model))  # type: ignore[arg-type]
     weights.replace(folder / WEIGHTS)
     draft = folder / "model.json.tmp"
-    draft.write_text(json.dumps({**_description(model), "sha256": model.sha256}, indent=2) + "\n")
+    # Not `model.sha256`: what is written now may differ from what was loaded, of another schema or an older camvib.
+    draft.write_text(json.dumps({**_description(model), "sha256": contents_sha256(model)}, indent=2) + "\n")
     draft.replace(folder / DESCRIPTION)
     return folder
 

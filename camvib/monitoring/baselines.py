@@ -21,7 +21,7 @@ from camvib.recordings.discovery import expand
 from camvib.recordings.entries import Entry, of_channel, recordings
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
-from camvib.records import Recording
+from camvib.records import Declared, Recording
 
 MOST_WINDOWS = 60  # of one recording; of a longer one as many, evenly spread
 
@@ -59,10 +59,10 @@ def learn_baselines(
     model: Model,
     store: Store,
     *,
+    declared: Declared = Declared(),
     asset: str = "",
     allow_resample: bool = False,
     progress: bool = True,
-    **declared: Any,
 ) -> list[Learned]:
     """Learn the baselines of assets from healthy recordings, and keep them in the store.
 
@@ -76,13 +76,13 @@ def learn_baselines(
         all others count as healthy.
     model : Model
     store : Store
+    declared : Declared
+        Channel, unit and sampling rate, for files that do not say it themselves.
     asset : str
         Learn this asset only; recordings that name no asset are taken as its own.
     allow_resample : bool
         Bring recordings to the model's sampling rate instead of leaving them out.
     progress : bool
-    **declared
-        Channel, unit, sampling_rate_hz for files that do not say it themselves.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def learn_baselines(
             f"model {model.digest} ({model.network_name}) compares with no baseline",
             "It diagnoses as it is; train with --network change_cnn for one that does",
         )
-    entries = [entry for entry in expand(paths, only_listed=True, **declared) if entry.label in ("", model.healthy)]
+    entries = [entry for entry in expand(paths, declared, only_listed=True) if entry.label in ("", model.healthy)]
     found: dict[str, _Found] = {}
     bar = tqdm(total=len(entries), desc="baseline", unit="recording", disable=not progress, delay=2)
     for entry, recording in _read(entries, model, bar):

@@ -13,6 +13,7 @@ from camvib.errors import LabelsError, printable
 from camvib.recordings.entries import Entry
 from camvib.recordings.labels import LABELS, SEGMENTS, Row, is_link_out, read_rows, with_segments
 from camvib.recordings.spelling import spelled
+from camvib.records import Declared
 
 _SKIPPED_FOLDERS = {"twins", "masks", "__pycache__", "__MACOSX"}
 _LITTER = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
@@ -41,40 +42,23 @@ class Discovered(NamedTuple):
     passed_over: list[PassedOver]
 
 
-def expand(
-    paths: Iterable[Path],
-    *,
-    channel: str | None = None,
-    unit: str | None = None,
-    sampling_rate_hz: float | None = None,
-    only_listed: bool = False,
-) -> Iterator[Entry]:
+def expand(paths: Iterable[Path], declared: Declared = Declared(), *, only_listed: bool = False) -> Iterator[Entry]:
     """List what to diagnose; see `discover`."""
-    found = discover(
-        paths, channel=channel, unit=unit, sampling_rate_hz=sampling_rate_hz, only_listed=only_listed
-    )  # fmt: skip
-    yield from found.entries
+    yield from discover(paths, declared, only_listed=only_listed).entries
 
 
-def discover(
-    paths: Iterable[Path],
-    *,
-    channel: str | None = None,
-    unit: str | None = None,
-    sampling_rate_hz: float | None = None,
-    only_listed: bool = False,
-) -> Discovered:
+def discover(paths: Iterable[Path], declared: Declared = Declared(), *, only_listed: bool = False) -> Discovered:
     """List what to diagnose, and what is passed over; labels are not needed.
 
     A folder gives all its files, whether labels.csv lists them or not, except hidden ones, ``twins/``, ``masks/``,
     ``*.md``, ``LICENSE*`` and links that lead out of it; a file takes what a labels.csv in its folder or above says
-    of it. What is passed here comes first.
+    of it. What is declared here comes first.
 
     Parameters
     ----------
     paths : iterable of Path
-    channel, unit, sampling_rate_hz : optional
-        Declared for all.
+    declared : Declared
+        Channel, unit and sampling rate of all.
     only_listed : bool
         Of a folder with labels.csv take its rows only: where a file without label would count as healthy.
 
@@ -86,10 +70,10 @@ def discover(
     found = Discovered([], [])
     for path in map(Path, paths):
         if not path.is_dir():
-            found.entries.append(_single(path, channel, unit, sampling_rate_hz))
+            found.entries.append(_single(path, declared))
             continue
         before = len(found.entries)
-        _walk(path, path, found, (channel, unit, sampling_rate_hz), only_listed)
+        _walk(path, path, found, declared, only_listed)
         if len(found.entries) == before:
             raise LabelsError(f"{path}: no recordings in this folder", "Name a folder or files with recordings")
     return found
@@ -107,8 +91,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _walk(
-    root: Path, folder: Path, found: Discovered, declared: tuple[str | None, str | None, float | None],
-    only_listed: bool,
+    root: Path, folder: Path, found: Discovered, declared: Declared, only_listed: bool
 ) -> None:  # fmt: skip
     check_folder(folder)
     listed: set[Path] = set()
@@ -119,15 +102,14 @@ def _walk(
             if is_link_out(folder / row.file, root):
                 found.passed_over.append(PassedOver(folder / row.file, "a link that leads out of the folder"))
                 continue
-            found.entries.append(row_entry(folder, row, *declared, declared_first=True))
+            found.entries.append(row_entry(folder, row, declared, declared_first=True))
             listed.add(folder / row.file)
         found.passed_over.extend(PassedOver(folder / LABELS, note) for note in notes)
     _walk_unlisted(root, folder, found, declared, only_listed, listed)
 
 
 def _walk_unlisted(
-    root: Path, folder: Path, found: Discovered, declared: tuple[str | None, str | None, float | None],
-    only_listed: bool, listed: set[Path],
+    root: Path, folder: Path, found: Discovered, declared: Declared, only_listed: bool, listed: set[Path]
 ) -> None:  # fmt: skip
     for path in sorted(folder.iterdir()):
         if path in listed or path.name in (LABELS, SEGMENTS):
@@ -142,7 +124,7 @@ def _walk_unlisted(
         elif listed and only_listed:
             found.passed_over.append(PassedOver(path, f"{LABELS} does not list it"))
         else:
-            found.entries.append(_single(path, *declared))
+            found.entries.append(_single(path, declared))
 
 
 def _passed_over(path: Path, root: Path) -> str:
@@ -159,7 +141,7 @@ def _passed_over(path: Path, root: Path) -> str:
     return "a document" if is_document else "no recording" if is_litter else ""
 
 
-def _single(path: Path, channel: str | None, unit: str | None, rate: float | None) -> Entry:
+def _single(path: Path, declared: Declared) -> Entry:
     """Look a file up in the labels.csv of its folder, or of one of three above."""
     for folder in list(path.absolute().parents)[:4]:
         if not (folder / LABELS).is_file():
@@ -168,10 +150,10 @@ def _single(path: Path, channel: str | None, unit: str | None, rate: float | Non
         row = _rows_by_file(table, table.stat().st_mtime_ns).get(path.absolute().relative_to(folder).as_posix())
         if row is None:
             break
-        whole = replace(row_entry(folder, row, None, None, None), file=path, start_s=None, end_s=None)
-        return _declared(whole, channel, unit, rate)
+        whole = replace(row_entry(folder, row), file=path, start_s=None, end_s=None)
+        return _before(whole, declared)
     asset = next((match[2] for part in reversed(path.parts) if (match := _PARTITION.fullmatch(part))), "")
-    return Entry(path, channel=channel, unit=unit, sampling_rate_hz=rate, asset=printable(asset))
+    return _before(Entry(path, asset=printable(asset)), declared)
 
 
 @lru_cache(maxsize=4)
@@ -182,21 +164,21 @@ def _rows_by_file(table: Path, modified_ns: int) -> dict[str, Row]:
         return {}
 
 
-def _declared(entry: Entry, channel: str | None, unit: str | None, rate: float | None) -> Entry:
+def _before(entry: Entry, declared: Declared) -> Entry:
+    """Let what is declared come before what the entry states."""
     return replace(
         entry,
-        channel=channel or entry.channel,
-        unit=unit or entry.unit,
-        sampling_rate_hz=rate or entry.sampling_rate_hz,
+        channel=declared.channel or entry.channel,
+        unit=declared.unit or entry.unit,
+        sampling_rate_hz=declared.sampling_rate_hz or entry.sampling_rate_hz,
     )
 
 
-def row_entry(
-    folder: Path, row: Row, channel: str | None, unit: str | None, rate: float | None, declared_first: bool = False
-) -> Entry:
-    """Make an entry of a row; what is passed fills in what the row does not state, or comes first."""
+def row_entry(folder: Path, row: Row, declared: Declared = Declared(), *, declared_first: bool = False) -> Entry:
+    """Make an entry of a row; what is declared fills in what the row does not state, or comes first."""
     entry = Entry(
-        folder / row.file, row.label, row.group, row.channel or channel, row.sampling_rate_hz or rate, row.unit or unit,
+        folder / row.file, row.label, row.group, row.channel or declared.channel,
+        row.sampling_rate_hz or declared.sampling_rate_hz, row.unit or declared.unit,
         row.asset, row.start_s, row.end_s, row.recorded_at, row.attributes,
     )  # fmt: skip
-    return _declared(entry, channel, unit, rate) if declared_first else entry
+    return _before(entry, declared) if declared_first else entry

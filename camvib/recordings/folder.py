@@ -15,7 +15,7 @@ from camvib.recordings.discovery import check_folder, discover, row_entry
 from camvib.recordings.entries import CHOOSE, Entry, listed_channels, recordings
 from camvib.recordings.labels import LABELS, WHY_GROUPS, Row, is_link_out, read_rows, with_segments
 from camvib.recordings.spelling import spelled
-from camvib.records import Recording, file_sha256
+from camvib.records import Declared, Recording, file_sha256
 
 
 class LabelledSet:
@@ -35,27 +35,15 @@ class LabelledSet:
         self.warnings = tuple(warnings)
 
     @classmethod
-    def load(
-        cls,
-        folder: Path,
-        *,
-        channel: str | None = None,
-        unit: str | None = None,
-        sampling_rate_hz: float | None = None,
-        group_column: str | None = None,
-        extra_columns: bool = False,
-    ) -> LabelledSet:
+    def load(cls, folder: Path, declared: Declared = Declared()) -> LabelledSet:
         """Read labels.csv (and segments.csv) of a folder; no recording is opened, unless a channel must be chosen.
 
         Parameters
         ----------
         folder : Path
-        channel, unit, sampling_rate_hz
-            Declared for all rows that do not state their own.
-        group_column : str, optional
-            Column that holds the groups, instead of ``group``.
-        extra_columns : bool
-            Keep columns that are not known as attributes.
+        declared : Declared
+            Channel, unit and rate of the rows that do not state their own; the column of the groups; whether columns
+            that are not known are kept as attributes.
 
         Raises
         ------
@@ -65,13 +53,14 @@ class LabelledSet:
         folder = Path(folder)
         check_folder(folder)
         warnings: list[str] = []
-        rows = read_rows(folder / LABELS, group_column=group_column, extra_columns=extra_columns, notes=warnings)
-        rows = spelled(folder, with_segments(folder, rows, warnings, extra_columns, strict=True), warnings)
+        extra = declared.extra_columns
+        rows = read_rows(folder / LABELS, group_column=declared.group_column, extra_columns=extra, notes=warnings)
+        rows = spelled(folder, with_segments(folder, rows, warnings, extra, strict=True), warnings)
         _check_rows(folder, rows)
         if others := _unlisted(folder, rows):
             shown = ", ".join(map(printable, others[:5])) + (", …" if len(others) > 5 else "")
             warnings.append(f"{len(others)} files of the folder are not in {LABELS} and are left out: {shown}")
-        entries = [row_entry(folder, row, channel, unit, sampling_rate_hz) for row in rows]
+        entries = [row_entry(folder, row, declared) for row in rows]
         for row, entry in zip(rows, entries, strict=True):
             _check_channel(folder, row, entry)
         return cls(folder, entries, warnings)

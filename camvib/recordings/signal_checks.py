@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +83,26 @@ class Signal:
         """Time of a sample within the file, in seconds."""
         return self.offset_s + float(index) / self.rate_hz
 
+    @cached_property
+    def low(self) -> float:
+        """Smallest sample."""
+        return float(self.x.min())
+
+    @cached_property
+    def high(self) -> float:
+        """Largest sample."""
+        return float(self.x.max())
+
+    @cached_property
+    def step(self) -> Array:
+        """Difference of each sample to the one before."""
+        return np.diff(self.x)
+
+    @cached_property
+    def quantum(self) -> float:
+        """Step of the converter, as far as the samples show it."""
+        return _converter_step(self.x, self.step)
+
     @property
     def span(self) -> tuple[float, float]:
         """Start and end in seconds."""
@@ -93,24 +115,14 @@ class Signal:
 
 
 def check_signal(signal: Signal, s: QualitySettings) -> list[Finding]:
-    """Run every check of this module; a gap or a flat line leaves nothing for the others."""
-    x = signal.x
-    finite = np.isfinite(x)
+    """Run every one of `CHECKS`; a gap or a flat line leaves nothing for them."""
+    finite = np.isfinite(signal.x)
     if not finite.all():
         return [_gap(signal, ~finite)]
-    low, high = float(x.min()), float(x.max())
-    step = np.diff(x)
-    quantum = _converter_step(x, step)
-    if high - low <= 2.5 * quantum:
-        message = f"flat line: {low:g} to {high:g} {signal.unit} throughout"
+    if signal.high - signal.low <= 2.5 * signal.quantum:
+        message = f"flat line: {signal.low:g} to {signal.high:g} {signal.unit} throughout"
         return [Finding("flat_line", True, message, "Check the cable, the sensor's supply and the gain", *signal.span)]
-    return [
-        *_implausible(signal, low, high),
-        *_clipping(signal, low, high, quantum, s),
-        *_dropout(signal, step, quantum, s),
-        *_drift(signal, s),
-        *_hum(signal, s),
-    ]
+    return [finding for look in CHECKS for finding in look(signal, s)]
 
 
 def _converter_step(x: Array, step: Array) -> float:
@@ -126,11 +138,11 @@ def _gap(signal: Signal, bad: NDArray[np.bool_]) -> Finding:
     return Finding("gap", True, message, remedy, *signal.around(bad), value=float(bad.mean()), limit=0.0)
 
 
-def _implausible(signal: Signal, low: float, high: float) -> list[Finding]:
+def _implausible(signal: Signal, s: QualitySettings) -> list[Finding]:
     if signal.unit not in _PLAUSIBLE:
         return []
     most, least = _PLAUSIBLE[signal.unit]
-    peak, rms = max(-low, high), float(np.std(signal.x))
+    peak, rms = max(-signal.low, signal.high), float(np.std(signal.x))
     remedy = f"Check the unit: the file was read as {signal.unit}"
     if peak > most:
         message = f"peak {peak:.3g} {signal.unit} is above {most:g}, the largest that sensors measure"
@@ -141,8 +153,8 @@ def _implausible(signal: Signal, low: float, high: float) -> list[Finding]:
     return []
 
 
-def _clipping(signal: Signal, low: float, high: float, quantum: float, s: QualitySettings) -> list[Finding]:
-    x = signal.x
+def _clipping(signal: Signal, s: QualitySettings) -> list[Finding]:
+    x, low, high, quantum = signal.x, signal.low, signal.high, signal.quantum
     if high - low < 30 * quantum:
         return []  # of so few steps each holds many samples
     middle = float(np.median(x))
@@ -173,8 +185,8 @@ def _cut_off(depth: Array, width: float, s: QualitySettings) -> NDArray[np.bool_
     return np.zeros(len(depth), bool) if at_every_crest and in_plateau < 0.2 * at_end else top
 
 
-def _dropout(signal: Signal, step: Array, quantum: float, s: QualitySettings) -> list[Finding]:
-    stretches = [*_held(signal.x, step, quantum, s), *_dead(step, quantum, s)]
+def _dropout(signal: Signal, s: QualitySettings) -> list[Finding]:
+    stretches = [*_held(signal.x, signal.step, signal.quantum, s), *_dead(signal.step, signal.quantum, s)]
     if not stretches:
         return []
     lost = np.zeros(len(signal.x), bool)
@@ -273,3 +285,12 @@ def _mains_share(power: Array, resolution_hz: float, mains_hz: float, s: Quality
     if len(lines) < 2 or lines[0] < 0.1 * sum(lines):
         return 0.0, mains_hz, 0
     return sum(lines) / float(power[1:].sum()), mains_hz, len(lines)
+
+
+CHECKS: tuple[Callable[[Signal, QualitySettings], list[Finding]], ...] = (
+    _implausible,
+    _clipping,
+    _dropout,
+    _drift,
+    _hum,
+)

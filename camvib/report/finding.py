@@ -37,7 +37,7 @@ class Healthy:
     Attributes
     ----------
     mean_db, spread_db : ndarray, shape (rows,)
-        Of its level-free images, see `camvib.baseline`.
+        Of its level-free images, see `camvib.images.baseline`.
     recordings : int
     learned_at : str
     spectra_db : ndarray, shape (n, m)

@@ -11,6 +11,7 @@ import pytest
 from camvib.errors import CamvibError, MissingMetadata, NotATimeSeries, RateConflict, ReadError
 from camvib.readers import describe, ide, read, read_channels
 from camvib.recordings.folder import LabelledSet
+from camvib.records import Declared
 
 G = 9.80665
 
@@ -219,12 +220,12 @@ def test_normal_cwru_file_is_48_khz_among_12_khz(shared_data: Path) -> None:
 
 
 def test_labelled_sets_load(shared_data: Path) -> None:
-    pump = LabelledSet.load(shared_data / "pump_motor_kafeel", channel="H[:,1]", unit="arbitrary")
+    pump = LabelledSet.load(shared_data / "pump_motor_kafeel", Declared("H[:,1]", "arbitrary"))
     assert (len(pump.labels), len(pump.groups)) == (2, 4)
     _, recording = next(pump.recordings())
     assert not isinstance(recording, CamvibError)
     assert (recording.sampling_rate_hz, len(recording.samples), recording.channel) == (1000, 5000, "H[1]")
-    femto = LabelledSet.load(shared_data / "femto_bearing", channel="acc_g[*,:,0]", extra_columns=True)
+    femto = LabelledSet.load(shared_data / "femto_bearing", Declared("acc_g[*,:,0]", extra_columns=True))
     snapshots = list(femto.entries[0].recordings())
     assert len(snapshots) == 40
     assert len({recording.id for recording in snapshots}) == 40

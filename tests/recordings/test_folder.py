@@ -11,7 +11,7 @@ from camvib.errors import CamvibError, LabelsError, ReadError
 from camvib.recordings.discovery import expand
 from camvib.recordings.entries import Entry
 from camvib.recordings.folder import LabelledSet
-from camvib.records import Recording
+from camvib.records import Declared, Recording
 
 FS = 100.0
 
@@ -146,13 +146,13 @@ def test_columns_that_nobody_knows_are_kept_as_attributes_with_a_note(tmp_path: 
 
 def test_a_nearly_known_column_is_kept_on_request(tmp_path: Path) -> None:
     table = GOOD.replace("group", "group,grup", 1).replace(",A\n", ",A,red\n").replace(",B\n", ",B,red\n")
-    found = LabelledSet.load(make(tmp_path, table), extra_columns=True)
+    found = LabelledSet.load(make(tmp_path, table), Declared(extra_columns=True))
     assert {entry.attributes["grup"] for entry in found.entries} == {"red"}
 
 
 def test_group_may_be_another_column(tmp_path: Path) -> None:
     table = "file,label,bearing\nr0.npz,a,1\nr1.npz,b,2\n"
-    found = LabelledSet.load(make(tmp_path, table), group_column="bearing")
+    found = LabelledSet.load(make(tmp_path, table), Declared(group_column="bearing"))
     assert found.groups == ("1", "2")
 
 
@@ -179,7 +179,7 @@ def test_segments_inherit_and_unlabelled_files_are_left_out(tmp_path: Path) -> N
 
 
 def test_dropbear8_just_works(shared_data: Path) -> None:
-    found = LabelledSet.load(shared_data / "dropbear8", channel="low_g_accel_V")
+    found = LabelledSet.load(shared_data / "dropbear8", Declared("low_g_accel_V"))
     assert len(found.entries) == 80
     assert len(found.groups) == 8
     assert {entry.attributes["direction"] for entry in found.entries} == {"out", "back"}
@@ -216,7 +216,7 @@ def test_expand_folders_and_files(tmp_path: Path) -> None:
     assert [entry.file.name for entry in expand([inbox])] == ["x.npz", "r0.npz", "r1.npz"]
     (entry,) = expand([labelled / "r0.npz"])
     assert (entry.asset, entry.unit, entry.sampling_rate_hz) == ("pump 7", "m/s2", 100)
-    (entry,) = expand([labelled / "r0.npz"], unit="mg")
+    (entry,) = expand([labelled / "r0.npz"], Declared(unit="mg"))
     assert entry.unit == "mg"
     with pytest.raises(ReadError, match=r"absent\.npz"):
         Entry(labelled / "absent.npz").load()
@@ -240,6 +240,6 @@ def test_channels_column_names_the_columns_of_a_table_without_header(tmp_path: P
     (tmp_path / "labels.csv").write_text(f"{head}a.csv,x,A,{columns}\nb.csv,y,B,{columns}\n")
     with pytest.raises(LabelsError, match="several channels: base_g, tip_mm_s"):
         LabelledSet.load(tmp_path)
-    recording = LabelledSet.load(tmp_path, channel="tip_mm_s").entries[0].load()
+    recording = LabelledSet.load(tmp_path, Declared("tip_mm_s")).entries[0].load()
     assert (recording.channel, recording.unit, recording.sampling_rate_hz) == ("tip_mm_s", "m/s", FS)
     np.testing.assert_allclose(recording.samples, 1e-3 * np.cos(np.arange(300)), atol=1e-8)

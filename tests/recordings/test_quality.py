@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -188,16 +186,6 @@ def test_a_long_recording_is_checked_in_blocks_with_one_finding_a_kind():
     assert finding.kind == "dropout"
     assert finding.start_s == pytest.approx(40_000 / RATE_HZ)
     assert finding.end_s == pytest.approx(100_100 / RATE_HZ)
-
-
-def test_the_check_is_fast_enough_for_the_hot_path():
-    item, spec = recording(noise(16384)), InputSpec(RATE_HZ, "m/s2", 4.0, None, (0, 1), (-3, 3))
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        check(item, spec)
-        times.append(time.perf_counter() - start)
-    assert np.median(times) < 5e-3
 
 
 @given(st.sampled_from([(2048.0, 1024.0), (51200.0, 12000.0), (1000.0, 1500.0), (25600.0, 10240.0)]))

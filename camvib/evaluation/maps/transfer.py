@@ -26,7 +26,7 @@ from camvib.recordings import catalog
 from camvib.recordings.entries import Entry
 from camvib.recordings.folder import LabelledSet
 from camvib.recordings.resampling import resample
-from camvib.records import Recording
+from camvib.records import Declared, Recording
 
 MEASURED = {"shaker": "cantilever_shaker_ds4", "dropbear8": "dropbear8"}
 """What the result calls them, and what the catalog does."""
@@ -155,7 +155,7 @@ def _roller(model: Model, folder: Path) -> list[Case]:
 
 def _entries(name: str, folder: Path) -> tuple[Entry, ...]:
     known = catalog.load_catalog()[MEASURED[name]]
-    return LabelledSet.load(folder, channel=known.channel, unit=known.unit, extra_columns=True).entries
+    return LabelledSet.load(folder, Declared(known.channel, known.unit, extra_columns=True)).entries
 
 
 def _windows(model: Model, recording: Recording, starts_s: NDArray[np.floating]) -> NDArray[np.float32]:

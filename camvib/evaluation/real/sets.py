@@ -23,7 +23,7 @@ from camvib.recordings.folder import LabelledSet
 from camvib.recordings.labels import WHY_GROUPS, read_table
 from camvib.recordings.quality import check
 from camvib.recordings.resampling import resample
-from camvib.records import Recording
+from camvib.records import Declared, Recording
 from camvib.units import ARBITRARY
 
 
@@ -89,13 +89,13 @@ def open_set(name: str, folder: Path, channel: str | None, unit: str | None, spl
         folder = fetching.fetch(name, unpacked, folder)
     if not known and not channel:
         channel = _first_channel(folder, notes)
-    loaded = LabelledSet.load(
-        folder,
+    declared = Declared(
         channel=channel or (known.channel if known else None),
         unit=unit or (known.unit if known else None),
         group_column=_stand_in_for_group(folder, split, notes),
         extra_columns=True,
     )
+    loaded = LabelledSet.load(folder, declared)
     notes += loaded.warnings
     rows = [_row(entry, folder) for entry in loaded.entries]
     real = RealSet(name, folder, known, loaded.entries, rows, [entry.group for entry in loaded.entries], notes)

@@ -16,6 +16,7 @@ from camvib.readers.parsing.numbers import TIME_UNITS
 
 _UNEVEN = 0.25
 _FEW_REPEATS = 0.05  # rounding repeats a stamp now and then; sensors, packets and doubled rows do so all the time
+_FEWEST_STAMPS = 10  # the first and the last may be shared by fewer rows than the others
 _TWICE = 0.8  # share of double steps from which a clock that counts in half its step is believed
 _SINCE_1970 = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # up to twice as much: the years 2001 to 2033
 # First value, from and to → seconds a count: .NET's and Windows' ticks of 100 ns, days of MATLAB and of spreadsheets.
@@ -272,9 +273,10 @@ class _Seen:
 
     def packets(self) -> int:
         """How many rows share each stamp, if that is a whole number; 0 if few do."""
-        if self.zeros <= _FEW_REPEATS * self.n:
+        stamps = self.n + 1 - self.zeros
+        if self.zeros <= _FEW_REPEATS * self.n or stamps < _FEWEST_STAMPS:
             return 0
-        rows = (self.n + 1) / (self.n + 1 - self.zeros)
+        rows = (self.n + 1) / stamps
         return round(rows) if abs(rows - round(rows)) < 0.02 and round(rows) > 1 else 0
 
     def repeats(self, resolution: float, scale: float, source: str) -> str:

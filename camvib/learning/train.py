@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camvib.diagnosis.rigs import load_rig
-from camvib.errors import SplitError
+from camvib.errors import LabelsError, SplitError
 from camvib.images.baseline import MIN_RECORDINGS, Baseline
 from camvib.learning.candidates import FEW_GROUPS, candidates
 from camvib.learning.choice import Compared, Fold, WindowCache, compare, fit_voters, standard_error, voters
@@ -248,9 +248,16 @@ class _Job:
         return _Judged(split.train, recordings, np.stack(logits))
 
     def pairs(self, model: Model, windows: Windows) -> HealthyPairs | None:
-        """What recordings are compared with, for a model that does so."""
-        without_twins = model.settings.with_(twin={"source": "none"})
-        return HealthyPairs.of(self.data, windows, without_twins) if model.needs_baseline else None
+        """What recordings are compared with, for a model that does so.
+
+        Healthy recordings, as in use; where not one asset has enough of them, the twins that it was trained with.
+        """
+        if not model.needs_baseline:
+            return None
+        try:
+            return HealthyPairs.of(self.data, windows, model.settings.with_(twin={"source": "none"}))
+        except LabelsError:
+            return HealthyPairs.of(self.data, windows, model.settings)
 
 
 @dataclass(frozen=True, eq=False)

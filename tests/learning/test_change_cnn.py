@@ -74,6 +74,13 @@ def test_with_twins_it_learns_where_the_fault_is_on_machines_it_never_saw(tmp_pa
     assert history.change_loss.count() == history.class_loss.count() == 12
 
 
+def test_twins_stand_in_where_no_asset_was_recorded_healthy_often_enough(tmp_path: Path) -> None:
+    """As `camvib simulate` writes them: two healthy recordings a specimen, and a twin of every other."""
+    data = write_set(tmp_path / "set", (2,) * 6, 4, twins=True)
+    result = train(data, tmp_path / "run", settings(1), progress=False)
+    assert result.metrics["test_recordings"] == 6 * len(result.test_groups)
+
+
 def test_a_plant_trains_on_its_healthy_recordings_and_hears_what_is_missing(tmp_path: Path) -> None:
     data = write_set(tmp_path / "set", (5, 5, 5, 5, 2))
     result = train(data, tmp_path / "run", settings(1), progress=False)

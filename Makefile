@@ -28,8 +28,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Simulate, train, register, diagnose, report (about 3 minutes)
 	CAMVIB_HOME=$(CURDIR)/camvib-demo/home $(BIN)/camvib demo --out camvib-demo
 
+# A file's tests stay together: they share what was trained for them. Threads of each would fight for the same cores.
 test: $(STAMP)  ## Run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(STAMP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check camvib pipelines tests docs/tutorial/digits

@@ -110,6 +110,7 @@ def _metadata(model: Model) -> dict[str, Any]:
         "channel": model.spec.channel,
         "window_s": model.window_s,
         "temperature": model.calibration.temperature,
+        "healthy_margin": model.calibration.healthy_margin,
         "bias": None if bias is None else bias.tolist(),
         "image_frequency_edges_hz": axes.frequency_hz.tolist(),
         "image_time_edges_s": axes.time_s.tolist(),

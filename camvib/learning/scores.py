@@ -31,6 +31,14 @@ def classification_figures(
         accuracy, macro_f1 (over the labels that occur in the truth), recall by label, confusion
         (rows truth, columns predicted) and its confusion_labels.
     """
+    if not len(labels):  # nothing could be held out: there is no figure
+        return {
+            "accuracy": 0.0,
+            "macro_f1": 0.0,
+            "recall": {},
+            "confusion": [[0]],
+            "confusion_labels": ["none held out"],
+        }
     truth = ["+".join(sorted(label.split("+"))) for label in labels] if multilabel else list(labels)
     guessed = [predicted_label(row, classes, multilabel) for row in logits]
     present = sorted(set(truth), key=lambda label: (label not in classes, label))

@@ -360,7 +360,7 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
         [data.labels[i] for i in recordings], model.decision(logits), data.classes, multilabel=model.is_multilabel
     )
     folds = [(one.train, one.recordings) for one in judged if len(one.train)] or job.folds_within(plan.final)
-    trivial = trivial_figures(data, folds) if not model.is_multilabel else {}
+    trivial = trivial_figures(data, folds) if folds and not model.is_multilabel else {}
     best = max(trivial.values(), default=0.0)
     groups = np.asarray(data.groups)
     held = sorted({str(groups[i]) for i in recordings}) if plan.folds else []
@@ -374,7 +374,7 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
         "validation_groups": sorted(set(groups[plan.final.validation])),
         "test_groups": held,
         "test_recordings": len(recordings),
-        "measured_on": _measured_on(plan),
+        "measured_on": _measured_on(plan) if len(recordings) else "nothing: no label has a group to spare",
         "network": " + ".join(dict.fromkeys(one.candidate.network for one in choice.voting)),
         "image": first.image,
         "compared": [one.describe() for one in choice.compared if len(one.recordings)],
@@ -394,7 +394,7 @@ def _conclude(job: _Job, model: Model, choice: _Choice, plan: Plan, judged: list
     )  # fmt: skip
     card = {name: metrics[name] for name in kept}
     card["test_groups"], card["train_groups"] = len(held), len(set(groups[plan.final.train]))
-    if not model.is_multilabel:
+    if len(recordings) and not model.is_multilabel:
         chances = np.stack([model.probabilities(row) for row in logits])
         card.update(trust_figures([data.labels[i] for i in recordings], chances, data.classes, model.healthy))
     model.card.update({**data.notes, **card})

@@ -70,18 +70,17 @@ def candidates(data: TrainingData, settings: Settings, only: str | None = None) 
 
 
 def _changes(data: TrainingData, settings: Settings) -> list[Candidate]:
-    """Comparison with the asset's healthy baseline, where most recordings, or their twins, can give one."""
+    """Comparison with the asset's healthy baseline, where most recordings of every label, or their twins, can have one."""
     if not data.healthy:
         return []
     healthy: dict[str, int] = {}
     for asset, label in zip(data.assets, data.labels, strict=True):
         healthy[asset] = healthy.get(asset, 0) + (label == data.healthy)
-    others = [
-        healthy[asset] - (label == data.healthy) >= MIN_RECORDINGS
-        for asset, label in zip(data.assets, data.labels, strict=True)
-    ]
+    comparable: dict[str, list[bool]] = {}
+    for asset, label in zip(data.assets, data.labels, strict=True):
+        comparable.setdefault(label, []).append(healthy[asset] - (label == data.healthy) >= MIN_RECORDINGS)
     twins = all(twin_file(data, entry).is_file() for entry in data.entries)
-    if sum(others) < 0.5 * len(others) and not twins:
+    if any(sum(can) < 0.5 * len(can) for can in comparable.values()) and not twins:
         return []
     chosen = settings.with_(model={"name": "change_cnn"})
     return [Candidate("spectrogram against the healthy baseline", "change_cnn", chosen)]

@@ -70,7 +70,7 @@ def candidates(data: TrainingData, settings: Settings, only: str | None = None) 
 
 
 def _changes(data: TrainingData, settings: Settings) -> list[Candidate]:
-    """Comparison with the asset's healthy baseline, where most recordings of every label, or their twins, can have one."""
+    """Comparison with the asset's healthy baseline, where most of every label, or their twins, can have one."""
     if not data.healthy:
         return []
     healthy: dict[str, int] = {}

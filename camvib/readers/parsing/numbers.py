@@ -82,20 +82,22 @@ def read_number(text: str, decimal: str = ".") -> Reading | None:
         grouped, pointed = float(one[1] + one[3]), float(f"{one[1]}.{one[3]}")
         return Reading(*_choice(grouped, pointed, one[2], decimal), unit, 1.0 if one[2] != decimal else 1e-3)
     plain = _plain(word)
-    if plain is None:
+    if plain is None or float(plain) in (float("inf"), float("-inf")):
         return None
     exponent = Decimal(plain).as_tuple().exponent
     return Reading(
-        (float(plain),), True, unit, 10.0**exponent if isinstance(exponent, int) and exponent > -300 else 0.0
+        (float(plain),), True, unit, 10.0**exponent if isinstance(exponent, int) and abs(exponent) < 300 else 0.0
     )
 
 
 def _choice(grouped: float, pointed: float, sign: str, decimal: str) -> tuple[tuple[float, ...], bool]:
     """Decide what one group of three digits means: 532.489 is no group, 25.600 may be one."""
+    is_round = grouped % 10 == 0 or (grouped >= 1024 and float(grouped).hex().startswith("0x1.0000"))
+    if sign == "." and not is_round:  # wherever it comes from: rates and steps in thousands are round
+        return (pointed, grouped), True
     if sign != decimal:
         return (grouped, pointed), True
-    is_round = grouped % 10 == 0 or (grouped >= 1024 and float(grouped).hex().startswith("0x1.0000"))
-    return (pointed, grouped), sign == "." and not is_round
+    return (pointed, grouped), False
 
 
 def _plain(word: str) -> str | None:

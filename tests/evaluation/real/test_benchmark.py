@@ -55,7 +55,7 @@ def test_a_folder_in_no_catalog_is_evaluated_by_its_groups(result: dict[str, Any
     assert result["accuracy"] > 0.9
     assert result["macro_f1"] > 0.9
     assert result["trivial"]["majority"] < 0.5
-    assert result["network"] == "row_linear"
+    assert result["network"].startswith("row_linear")
     assert result["refused"] == {}
     assert result["recordings"] == {"ok": 8, "worn": 8}
     assert any("state no unit" in note for note in result["notes"])

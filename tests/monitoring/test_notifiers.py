@@ -57,7 +57,7 @@ def test_a_new_case_is_posted_once(alarmed: Store, hook: tuple[str, list[dict[st
     assert [case.asset for case in tell(alarmed, [url], "/reports/r.html")] == ["pump"]
     assert tell(alarmed, [url]) == []
     (one,) = got
-    assert one["subject"] == "pump: loose clamp, 2 of the last 3 recordings"
+    assert one["subject"] == "pump: loose clamp, 3 of the last 3 recordings"
     assert "/reports/r.html" in str(one["text"])
     assert (one["event"], one["family"], one["severity"]) == ("opened", "loose_clamp", pytest.approx(0.9))
 

@@ -144,8 +144,8 @@ class TrainingSettings(_Settings):
     `overlap` is that of training windows. `patience` None trains all epochs. `steps` is the least number of steps in
     all: of few windows an epoch is longer than once through them. `sparsity` is the price on the mean absolute class
     map, which rises from the middle of the training on. `minutes` is the time that a comparison of networks may take.
-    `false_alarms` is the share of healthy recordings that may be called faulty; held-out groups set the threshold.
-    `test_fraction` 0 trains on all groups: figures are then those of the comparison.
+    `false_alarms` is the share of healthy recordings called faulty that held-out groups set the threshold by; new
+    machines may pass it. `test_fraction` 0 trains on all groups: figures are then those of the comparison.
     """
 
     epochs: int = Field(40, ge=1)

@@ -104,7 +104,8 @@ def healthy_margin(odds: NDArray[np.floating], false_alarms: float) -> float:
     -------
     float
         From 0 to `MOST_MARGIN`; 0 where fewer than `LEAST_HEALTHY` recordings cannot tell. The order statistic is that
-        of split conformal prediction [1]_, so that the share holds for the next recording too.
+        of split conformal prediction [1]_. Its share would hold for the next recording if recordings were exchangeable.
+        Those of one machine are not, so on new machines it may be passed (docs/log.md has by how much).
 
     References
     ----------

@@ -150,8 +150,14 @@ def test_training_needs_neither_prefect_nor_mlflow() -> None:
 
 
 def test_few_groups_are_held_out_in_turn_and_the_model_sees_them_all(tmp_path: Path, write_lines: Write) -> None:
-    tiny = Settings.model_validate({"image": {"rows": 32, "columns": 8}})
-    result = train(write_lines(tmp_path / "set", 3), tmp_path / "run", tiny, network="row_linear", progress=False)
+    tiny = Settings.model_validate(
+        {
+            "image": {"rows": 32, "columns": 8},
+            "model": {"name": "row_linear"},
+            "training": {"epochs": 3, "patience": None, "batch_size": 4, "learning_rate": 0.1},
+        }
+    )
+    result = train(write_lines(tmp_path / "set", 3), tmp_path / "run", tiny, progress=False)
     assert len(result.test_groups) == len(result.train_groups) == 3
     assert result.metrics["test_recordings"] == 12
     assert result.metrics["measured_on"].startswith("every group held out in turn")
